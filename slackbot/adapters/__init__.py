@@ -1,0 +1,1 @@
+"""One file for each outside system; the only places that import its SDK."""

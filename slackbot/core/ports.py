@@ -1,0 +1,378 @@
+"""The ports: what the engine needs of the outside, in the engine's own words.
+
+Adapters implement these protocols; `tests/contract` holds one suite for each. Every method may raise
+`TemporaryError` (worth repeating) or `PermanentError` (not worth it) of `core.errors`; no exception of
+an SDK crosses a port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from slackbot.core.repository_name import RepositoryName
+
+Item = dict[str, Any]
+"""A session as the table holds it: attribute names of docs/table.md, numbers as int, no None anywhere."""
+
+Blocks = list[dict[str, Any]]
+
+
+# --------------------------------------------------------------------------------------------- store
+
+
+@dataclass(frozen=True)
+class IndexEntry:
+    """What the index projects of one session; enough for a list and for the reconciler."""
+
+    session_id: str
+    user_id: str
+    created_at: int
+    updated_at: int
+    status: str
+    ttl: int
+    repository_owner: str
+    repository_name: str
+    branch_name: str
+    launch: int = 0
+    due_at: int | None = None
+    pr_number: int | None = None
+    pr_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a person's sessions, newest first; `cursor` is None on the last one."""
+
+    entries: tuple[IndexEntry, ...]
+    cursor: str | None
+
+
+class SessionStore(Protocol):
+    """Sessions as items, each write conditional. An item whose `ttl` has passed is absent for every read."""
+
+    async def get(self, session_id: str, now: int) -> Item | None:
+        """The item, read strongly, or None when it is absent or expired at `now`."""
+        ...
+
+    async def create(self, item: Item, now: int) -> bool:
+        """Stores `item` when no unexpired item has its `session_id`; False when one has. Durable on return."""
+        ...
+
+    async def replace(self, item: Item, expected_write_version: int) -> bool:
+        """Stores `item` over the one whose `write_version` is `expected_write_version`.
+
+        False when that one is gone or was written meanwhile (a lost race: load and decide again).
+        Durable on return.
+        """
+        ...
+
+    async def delete(self, session_id: str, expected_write_version: int) -> bool:
+        """Removes the item under the same condition as `replace`."""
+        ...
+
+    async def list_by_user(self, user_id: str, now: int, limit: int, cursor: str | None = None) -> Page:
+        """A person's sessions, newest first, `limit` (1 to 100) a page. A foreign cursor is a `UsageError`."""
+        ...
+
+    def scan(self, now: int, *, due_by: int | None = None, live: bool = False) -> AsyncIterator[IndexEntry]:
+        """Unexpired sessions: those whose `due_at` is at most `due_by`, those `starting` or `running`, or both.
+
+        With neither argument: all.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+# --------------------------------------------------------------------------------------------- tasks
+
+
+@dataclass(frozen=True)
+class TaskRequest:
+    """One launch of a session's worker. The same `client_token` twice is one task."""
+
+    session_id: str
+    launch: int
+    client_token: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TaskObservation:
+    """One task as its system describes it, in ECS's words (foreign vocabulary stays `str`).
+
+    `last_status`: PROVISIONING PENDING ACTIVATING RUNNING DEACTIVATING STOPPING DEPROVISIONING STOPPED,
+    or MISSING when the system does not know the task.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
+    """
+
+    task_arn: str
+    last_status: str
+    session_id: str | None = None
+    launch: int | None = None
+    cluster_arn: str | None = None
+    task_definition_arn: str | None = None
+    stop_code: str | None = None
+    stopped_reason: str | None = None
+    exit_code: int | None = None
+    health_status: str | None = None
+    started_at: int | None = None
+
+
+class Tasks(Protocol):
+    """Runs workers: Amazon ECS, or processes of this machine."""
+
+    async def run_task(self, request: TaskRequest) -> TaskObservation:
+        """Starts the task, or finds the one that this `client_token` started before."""
+        ...
+
+    async def describe_tasks(self, task_arns: Sequence[str]) -> dict[str, TaskObservation]:
+        """Each task asked for, by arn; one that is unknown has `last_status` MISSING."""
+        ...
+
+    async def stop_task(self, task_arn: str, reason: str) -> None:
+        """Asks the task to stop (SIGTERM, 30 s, SIGKILL). Harmless when it is stopped or unknown."""
+        ...
+
+    async def list_tasks(self) -> list[TaskObservation]:
+        """Every task of this deployment that has not stopped, whoever started it."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+# ----------------------------------------------------------------------------------------- code host
+
+
+@dataclass(frozen=True)
+class Repository:
+    """What a session needs to know of its repository."""
+
+    name: RepositoryName
+    html_url: str
+    clone_url: str
+    default_branch: str
+    installation_id: int
+    archived: bool = False
+    empty: bool = False
+    private: bool = True
+
+
+@dataclass(frozen=True)
+class PullRequest:
+    """A pull request as the code host shows it."""
+
+    number: int
+    url: str
+    state: str
+    draft: bool = False
+    merged: bool = False
+    head_sha: str | None = None
+    base_ref: str | None = None
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """A short-lived token for one repository. Its repr hides the value."""
+
+    token: str = field(repr=False)
+    expires_at: int
+
+
+@dataclass(frozen=True)
+class BranchRef:
+    """A branch and the commit it points at."""
+
+    branch_name: str
+    head_sha: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far `head` is ahead of `base`."""
+
+    ahead_by: int
+    behind_by: int
+    files_changed: int
+    additions: int
+    deletions: int
+
+
+class BranchTaken(Exception):
+    """The branch name is in use (or cannot be made beside another, as `a/b` beside `a`)."""
+
+
+class CodeHost(Protocol):
+    """GitHub, as far as the engine needs it."""
+
+    async def find_repository(self, name: RepositoryName) -> Repository:
+        """The repository and the App's installation on it.
+
+        `NotFound` says in words whether the repository is unknown or the App is not installed, as far as
+        GitHub tells them apart. Answers are cached for a minute.
+        """
+        ...
+
+    async def list_repositories(self) -> list[RepositoryName]:
+        """Every repository the App may reach, for type-ahead; cached for some minutes."""
+        ...
+
+    async def get_branch(self, repository: Repository, branch_name: str) -> BranchRef | None:
+        """The branch, or None when there is none."""
+        ...
+
+    async def create_branch(self, repository: Repository, branch_name: str, sha: str) -> BranchRef:
+        """Makes the branch at `sha`. `BranchTaken` when the name is in use, whatever it points at."""
+        ...
+
+    async def delete_branch(self, repository: Repository, branch_name: str) -> None:
+        """Deletes the branch; harmless when it is gone."""
+        ...
+
+    async def compare(self, repository: Repository, base: str, head: str) -> Comparison:
+        """`head` against `base`, both branch names or commit ids."""
+        ...
+
+    async def open_pull_request(
+        self, repository: Repository, *, head: str, base: str, title: str, body: str, draft: bool = False
+    ) -> PullRequest:
+        """Opens a pull request, or finds the open one of the same head and base.
+
+        `PermanentError` with a sentence when there is nothing to open yet (no commits between them).
+        """
+        ...
+
+    async def get_pull_request(self, repository: Repository, number: int) -> PullRequest: ...
+
+    async def mint_token(self, repository: Repository) -> AccessToken:
+        """A fresh token that can read and write the contents of this repository and nothing else."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+# ---------------------------------------------------------------------------------------------- chat
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of a thread, as far as DevFlow reads it. `text` is as Slack stores it (escaped)."""
+
+    ts: str
+    user_id: str | None
+    text: str
+    bot_id: str | None = None
+    thread_ts: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    subtype: str | None = None
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person as Slack describes them; what access is decided on."""
+
+    user_id: str
+    name: str
+    team_id: str | None
+    is_bot: bool = False
+    is_guest: bool = False
+    is_stranger: bool = False
+    deleted: bool = False
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A channel as Slack describes it; what access is decided on."""
+
+    channel_id: str
+    name: str | None
+    is_member: bool
+    is_shared_outside: bool = False
+    is_archived: bool = False
+    is_direct: bool = False
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Message metadata: readable by every member of the workspace, so never a secret."""
+
+    event_type: str
+    event_payload: Mapping[str, str | int]
+
+
+class Chat(Protocol):
+    """Slack's Web API, as far as the engine needs it. Posts are never repeated by the client itself."""
+
+    async def post_message(
+        self,
+        channel_id: str,
+        *,
+        text: str,
+        blocks: Blocks | None = None,
+        thread_ts: str | None = None,
+        metadata: Metadata | None = None,
+    ) -> str:
+        """Posts and returns the `ts`. A `TemporaryError` with `outcome_unknown` means: look before repeating."""
+        ...
+
+    async def update_message(
+        self,
+        channel_id: str,
+        ts: str,
+        *,
+        text: str,
+        blocks: Blocks | None = None,
+        metadata: Metadata | None = None,
+    ) -> None: ...
+
+    async def delete_message(self, channel_id: str, ts: str) -> None:
+        """Harmless when the message is gone."""
+        ...
+
+    async def post_ephemeral(
+        self, channel_id: str, user_id: str, *, text: str, blocks: Blocks | None = None, thread_ts: str | None = None
+    ) -> None: ...
+
+    async def add_reaction(self, channel_id: str, ts: str, name: str) -> None:
+        """Harmless when it is there, or the message is gone."""
+        ...
+
+    async def remove_reaction(self, channel_id: str, ts: str, name: str) -> None:
+        """Harmless when it is not there, or the message is gone."""
+        ...
+
+    async def find_messages(
+        self, channel_id: str, thread_ts: str, *, event_type: str, oldest: str | None = None
+    ) -> list[Message]:
+        """The bot's own messages of the thread (root included) with metadata of `event_type`, oldest first."""
+        ...
+
+    async def get_message(self, channel_id: str, thread_ts: str, ts: str) -> Message | None:
+        """One message of a thread (`ts == thread_ts` is the root), with its metadata."""
+        ...
+
+    async def upload_file(self, channel_id: str, thread_ts: str, *, filename: str, title: str, content: str) -> str:
+        """Uploads a text file into the thread and returns its file id."""
+        ...
+
+    async def read_file(self, file_id: str, limit_bytes: int) -> str:
+        """The text of a file, `limit_bytes` at most."""
+        ...
+
+    async def get_person(self, user_id: str) -> Person:
+        """Cached for some minutes."""
+        ...
+
+    async def get_channel(self, channel_id: str) -> Channel:
+        """Cached for a minute. `NotFound` when the bot cannot see it."""
+        ...
+
+    async def user_group_members(self, user_group_id: str) -> frozenset[str]:
+        """The members of a user group (`S...`); cached for some minutes."""
+        ...
+
+    async def get_permalink(self, channel_id: str, ts: str) -> str | None: ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""HTTP in: what workers call, and the health of the bot."""

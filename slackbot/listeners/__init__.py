@@ -1,0 +1,1 @@
+"""Bolt in: each listener checks, parses, calls the engine and acknowledges."""

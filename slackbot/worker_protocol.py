@@ -1,0 +1,162 @@
+"""The messages between gateway and worker (docs/worker-protocol.md). Both import this; it imports neither.
+
+JSON over HTTP with `Authorization: Bearer <worker token>`. Every call is safe to repeat. Unknown fields are
+ignored on both sides, so that a newer bot and an older worker understand each other.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SESSION_PATH = "/worker/v1/session"
+READY_PATH = "/worker/v1/ready"
+NEXT_TURN_PATH = "/worker/v1/turns/next"
+TURN_PATH = "/worker/v1/turns/{turn_id}"
+PROGRESS_PATH = TURN_PATH + "/progress"
+ANSWER_PATH = TURN_PATH + "/answer"
+GITHUB_TOKEN_PATH = "/worker/v1/github-token"  # noqa: S105  a path, not a token
+LEAVING_PATH = "/worker/v1/leaving"
+
+LONG_POLL_SECONDS = 25.0
+"""How long `turns/next` waits before it answers 204."""
+
+PROGRESS_SECONDS = 5.0
+"""A worker that works on a turn reports at least this often, also when there is nothing new."""
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""The largest request body the gateway reads."""
+
+MAX_RESPONSE_BYTES = 1024 * 1024
+"""The longest response a worker sends whole; a longer one is cut by the worker, head and tail kept."""
+
+
+class WireModel(BaseModel):
+    """Immutable, and deaf to fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class EarlierTurn(WireModel):
+    """A turn that ended before this worker began; context for a fresh agent."""
+
+    prompt: str
+    response: str = ""
+
+
+class SessionInfo(WireModel):
+    """Answer to GET session: what to check out, and how to work."""
+
+    session_id: str
+    repository_owner: str
+    repository_name: str
+    clone_url: str
+    """https (http for a stand-in), never with credentials in it."""
+    branch_name: str
+    base_branch: str
+    agent: str
+    """`shell`, a known agent's name, or a command line that speaks ACP."""
+    committer_name: str
+    committer_email: str
+    earlier_turns: tuple[EarlierTurn, ...] = ()
+    idle_seconds: int = Field(gt=0)
+    turn_seconds: int = Field(gt=0)
+    max_session_seconds: int = Field(gt=0)
+
+
+class Ready(WireModel):
+    """POST ready: checked out and the agent answered `initialize`."""
+
+    editor_url: str | None = None
+
+
+class TurnWork(WireModel):
+    """Answer 200 to POST turns/next: one claimed turn."""
+
+    turn_id: str
+    prompt: str
+    user_id: str
+    user_name: str
+    context: tuple[str, ...] = ()
+    """What people said in the thread meanwhile, oldest first; untrusted."""
+
+
+class ToolCall(WireModel):
+    """One thing the agent does, as ACP tells it."""
+
+    id: str
+    title: str
+    status: Literal["pending", "in_progress", "completed", "failed"] = "pending"
+
+
+class PlanEntry(WireModel):
+    """One line of the agent's plan."""
+
+    content: str
+    status: Literal["pending", "in_progress", "completed"] = "pending"
+
+
+class Progress(WireModel):
+    """POST turns/{id}/progress: the whole present picture, not a delta."""
+
+    text: str = ""
+    """The tail of what the agent has said in this turn, at most 2,000 characters."""
+    plan: tuple[PlanEntry, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    elapsed_seconds: int = Field(default=0, ge=0)
+    handle: str | None = None
+    """What the last `ProgressReply` said, so that a restarted bot goes on with the same message."""
+
+
+class ProgressReply(WireModel):
+    """`cancel`: stop the agent and answer `cancelled`. `handle`: send it with the next report."""
+
+    cancel: bool = False
+    handle: str | None = None
+
+
+class Step(WireModel):
+    """One line of "What I did"."""
+
+    title: str
+    status: str = "completed"
+
+
+class Answer(WireModel):
+    """POST turns/{id}/answer: how the turn ended, after the push."""
+
+    outcome: Literal["answered", "failed", "cancelled"]
+    response: str = ""
+    """What the agent said, Markdown as it wrote it; when failed, what went wrong and what to do."""
+    commit_sha: str | None = None
+    files_changed: int | None = Field(default=None, ge=0)
+    additions: int | None = Field(default=None, ge=0)
+    deletions: int | None = Field(default=None, ge=0)
+    steps: tuple[Step, ...] = ()
+    usage: dict[str, int] | None = None
+    handle: str | None = None
+    """The progress message to delete, if there is one."""
+
+
+class GithubToken(WireModel):
+    """Answer to POST github-token: for this repository only."""
+
+    token: str = Field(repr=False)
+    expires_at: int
+    """Unix time, seconds."""
+
+
+class Leaving(WireModel):
+    """POST leaving: the worker's last word, after what was unsaved is pushed."""
+
+    reason: Literal["idle", "age", "signal", "failure"]
+    detail: str = ""
+    commit_sha: str | None = None
+
+
+class ErrorReply(WireModel):
+    """The body of every answer of 400 and above."""
+
+    error: str
+    """What happened and what to do, in one or two sentences."""
