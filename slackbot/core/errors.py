@@ -35,6 +35,10 @@ class IllegalTransition(DevflowError):
     """An event that has no place in the session's present state; nothing was changed."""
 
 
+class Fenced(DevflowError):
+    """A worker of an older launch spoke up; it is told to leave."""
+
+
 class PermanentError(DevflowError):
     """A foreign system said no, and would say no again."""
 

@@ -332,7 +332,13 @@ class Chat(Protocol):
         ...
 
     async def post_ephemeral(
-        self, channel_id: str, user_id: str, *, text: str, blocks: Blocks | None = None, thread_ts: str | None = None
+        self,
+        channel_id: str,
+        user_id: str,
+        *,
+        text: str,
+        blocks: Blocks | None = None,
+        thread_ts: str | None = None,
     ) -> None: ...
 
     async def add_reaction(self, channel_id: str, ts: str, name: str) -> None:

@@ -86,7 +86,9 @@ def _split(typed: str) -> tuple[str | None, str]:
 
 def _is_name(name: str) -> bool:
     # GitHub itself reserves "." and ".."; a name ending in .git or beginning with "-" is never one.
-    return bool(_NAME.match(name)) and name not in {".", ".."} and not name.startswith("-") and not name.endswith(".git")
+    return (
+        bool(_NAME.match(name)) and name not in {".", ".."} and not name.startswith("-") and not name.endswith(".git")
+    )
 
 
 def _shown(text: str) -> str:

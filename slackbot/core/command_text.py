@@ -1,0 +1,174 @@
+"""What people type: `/devflow ...` and replies in a session's thread -> data. Pure; nothing here knows Slack's API."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from slackbot.core.errors import UsageError
+from slackbot.core.repository_name import RepositoryName, looks_like_repository, parse_repository_name
+from slackbot.core.slack_text import clean, leading_mention, plain_text
+
+SESSION_VERBS = ("status", "stop", "cancel", "pr", "retry")
+"""Verbs about one session: after `/devflow`, and after `!` in a thread."""
+
+VERBS = ("start", "list", *SESSION_VERBS, "help")
+THREAD_VERBS = (*SESSION_VERBS, "help")
+
+_OPTION = re.compile(r"(base|agent)=(?:\"([^\"]*)\"|(\S+))\s*", re.IGNORECASE)
+_REF = re.compile(r"(?!-)(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)))[^\x00-\x20~^:?*\[\\\x7f]{1,200}(?<![./])\Z")
+
+
+@dataclass(frozen=True)
+class StartCommand:
+    """`/devflow start [owner/repo] [base=BRANCH] [agent=NAME] PROMPT`."""
+
+    repository: RepositoryName
+    prompt: str
+    base_branch: str | None = None
+    agent: str | None = None
+
+
+@dataclass(frozen=True)
+class SessionCommand:
+    """A verb of `SESSION_VERBS`; `which` names the session (start of its id, or owner/repo), "" = the obvious one."""
+
+    verb: str
+    which: str = ""
+
+
+@dataclass(frozen=True)
+class ListCommand:
+    cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class HelpCommand:
+    pass
+
+
+Command = StartCommand | SessionCommand | ListCommand | HelpCommand
+
+
+@dataclass(frozen=True)
+class ThreadCommand:
+    """`!stop` and the like in a thread."""
+
+    verb: str
+
+
+@dataclass(frozen=True)
+class Aside:
+    """Said by people to people; `text` may go along as context of the next prompt."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    text: str
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """A reply without words (a file alone, a lone mention)."""
+
+
+Reply = ThreadCommand | Aside | Prompt | Nothing
+
+
+def parse_command(text: str, hosts: frozenset[str] = frozenset({"github.com"})) -> Command:
+    """The text behind `/devflow`. `UsageError` says what is wrong and what to type instead."""
+    typed = clean(text).strip()
+    if not typed:
+        return HelpCommand()
+    word, rest = _first_word(typed)
+    verb = word.lower()
+    if verb == "start":
+        return _start(rest, hosts)
+    if verb == "list":
+        return ListCommand(rest.strip() or None)
+    if verb == "help" and not rest:
+        return HelpCommand()
+    if verb in SESSION_VERBS and len(rest.split()) <= 1:
+        return SessionCommand(verb, rest.strip())
+    if looks_like_repository(word):
+        return _start(typed, hosts)
+    close = difflib.get_close_matches(verb, VERBS, n=1)
+    hint = f"Did you mean `/devflow {close[0]}`?" if close and verb not in VERBS else ""
+    raise UsageError(
+        f"`{_shown(word)}` is neither a command nor a repository.",
+        f"{hint} Write `/devflow start owner/repo what to do`, or `/devflow help`.".strip(),
+    )
+
+
+def parse_reply(escaped: str, bot_user_id: str) -> Reply:
+    """A reply in a session's thread, text as Slack stores it."""
+    mentioned, rest = leading_mention(escaped)
+    if mentioned is not None and mentioned != bot_user_id:
+        return Aside(plain_text(escaped).strip())
+    text = plain_text(rest).strip()
+    if not text:
+        return Nothing()
+    if text.startswith("!"):
+        word, after = _first_word(text[1:])
+        verb = word.lower()
+        if verb == "aside":
+            return Aside(after.strip())
+        if verb in THREAD_VERBS and not after.strip():
+            return ThreadCommand(verb)
+    return Prompt(text)
+
+
+def check_base_branch(name: str) -> str:
+    """A branch name that is safe to hand to git and to GitHub's API, or `UsageError`.
+
+    https://git-scm.com/docs/git-check-ref-format
+    """
+    if not _REF.match(name) or name.startswith(("/", "refs/")) or name == "@":
+        raise UsageError(f"`{_shown(name)}` is not a branch name.", "Write `base=main`, for example.")
+    return name
+
+
+def _start(text: str, hosts: frozenset[str]) -> StartCommand:
+    word, rest = _first_word(text.strip())
+    if not word:
+        raise UsageError("Which repository?", "Write `/devflow start owner/repo what to do`.")
+    if not looks_like_repository(word):
+        raise UsageError(
+            f"`{_shown(word)}` is not a repository name, so nothing was started.",
+            "Write the repository first: `/devflow start owner/repo what to do`.",
+        )
+    repository = parse_repository_name(word, hosts)
+    options: dict[str, str] = {}
+    rest = rest.lstrip()
+    while match := _OPTION.match(rest):
+        name = match.group(1).lower()
+        if name in options:
+            raise UsageError(f"`{name}=` is given twice.", "Give it once.")
+        options[name] = match.group(2) if match.group(2) is not None else match.group(3)
+        rest = rest[match.end() :]
+    prompt = rest.strip()
+    if not prompt:
+        raise UsageError(
+            "There is no prompt, so nothing was started.",
+            f"Say what shall be done: `/devflow start {repository} fix the flaky checkout test`.",
+        )
+    base = check_base_branch(options["base"]) if "base" in options else None
+    agent = options.get("agent")
+    if agent is not None and not agent.strip():
+        raise UsageError("`agent=` is empty.", "Leave it out to use the usual agent.")
+    return StartCommand(repository, prompt, base, agent)
+
+
+def _first_word(text: str) -> tuple[str, str]:
+    parts = text.split(None, 1)
+    if not parts:
+        return "", ""
+    return parts[0], parts[1] if len(parts) > 1 else ""
+
+
+def _shown(text: str) -> str:
+    flat = re.sub(r"[`\s]+", " ", text).strip()
+    return flat if len(flat) <= 60 else flat[:59] + "…"

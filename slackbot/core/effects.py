@@ -1,0 +1,99 @@
+"""What a session is owed: plain data, performed by `performer`, derived from the stored session alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from slackbot.core.session import Session, Status, card_key
+
+
+class Effect:
+    """The root of all effects. Each may be performed again after a crash."""
+
+
+@dataclass(frozen=True)
+class MakeBranch(Effect):
+    branch_name: str
+
+
+@dataclass(frozen=True)
+class RunTask(Effect):
+    launch: int
+
+
+@dataclass(frozen=True)
+class StopTask(Effect):
+    task_arn: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TidyBranch(Effect):
+    """Delete the working branch if nothing was ever pushed to it."""
+
+    branch_name: str
+
+
+@dataclass(frozen=True)
+class OpenPullRequest(Effect):
+    requested_at: int
+
+
+@dataclass(frozen=True)
+class DeliverAnswer(Effect):
+    turn_id: str
+
+
+@dataclass(frozen=True)
+class PostNotice(Effect):
+    notice_id: str
+
+
+@dataclass(frozen=True)
+class UpdateCard(Effect):
+    card: str
+
+
+def owed(session: Session) -> tuple[Effect, ...]:
+    """Everything the stored session still owes the world, in the order in which people should see it."""
+    effects: list[Effect] = []
+    can_post = session.thread.lost is None
+    if can_post and session.thread.card != card_key(session):
+        effects.append(UpdateCard(card_key(session)))
+    if can_post:
+        for turn in session.history:
+            if turn.state.is_ended and turn.response_ts is None and turn.told_by is None:
+                effects.append(DeliverAnswer(turn.turn_id))
+        effects.extend(PostNotice(notice.notice_id) for notice in session.thread.notices)
+    if session.status is Status.STARTING:
+        if session.branch.base_sha is None:
+            effects.append(MakeBranch(session.branch_name))
+        elif session.ecs_task_arn is None:
+            effects.append(RunTask(session.launch))
+    if not session.status.is_live:
+        if session.ecs_task_arn is not None:
+            effects.append(StopTask(session.ecs_task_arn, stop_reason(session)))
+        elif (
+            session.branch.base_sha is not None
+            and session.pr_number is None
+            and session.pull_request.requested_at is None
+            and session.branch.tidied_launch != session.launch
+        ):
+            effects.append(TidyBranch(session.branch_name))
+    if session.pull_request.requested_at is not None:
+        effects.append(OpenPullRequest(session.pull_request.requested_at))
+    return tuple(effects)
+
+
+def is_lasting(effect: Effect, session: Session) -> bool:
+    """Whether performing `effect` must be recorded, and so is done under the lease.
+
+    A live session's card is drawn again by whoever changes it; only the last picture must be known to stand.
+    """
+    return not isinstance(effect, UpdateCard) or not session.status.is_live or session.thread.status_ts is None
+
+
+def stop_reason(session: Session) -> str:
+    """What StopTask tells the task's system; shown in its console, so it names no person."""
+    by = session.ended.by if session.ended else "failure"
+    return f"DevFlow session {session.session_id} is over ({by})"

@@ -1,0 +1,238 @@
+"""What may happen to a session: facts in the past tense, made at the edges, judged by `core.transitions`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from slackbot.core.ports import TaskObservation
+from slackbot.core.session import EndedBy, TurnState
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long things may take, in seconds. Settings of docs/settings.md."""
+
+    start_seconds: int = 600
+    """A worker that is not ready by then never will be."""
+    turn_seconds: int = 3600
+    idle_seconds: int = 1800
+    max_session_seconds: int = 28800
+    silence_seconds: int = 180
+    """A running worker reports every few seconds; one that is silent for so long hangs or is cut off."""
+    cancel_seconds: int = 60
+    """A worker that was told to cancel answers within seconds; after this the turn is ended without it."""
+    grace_seconds: int = 90
+    """The worker keeps the limits itself; DevFlow steps in only so much later."""
+    lost_task_seconds: int = 60
+    """A task that its system does not know so soon after the launch may still appear."""
+
+
+class Event:
+    """The root of all events."""
+
+
+# ------------------------------------------------------------------------------------- from people
+
+
+@dataclass(frozen=True)
+class PromptReceived(Event):
+    """Somebody wrote what the agent shall do. The same `turn_id` twice is one prompt."""
+
+    turn_id: str
+    user_id: str
+    prompt: str
+    prompt_ts: str | None = None
+    prompt_file: str | None = None
+
+
+@dataclass(frozen=True)
+class PromptEdited(Event):
+    """The message that holds a prompt now says something else."""
+
+    prompt_ts: str
+    prompt: str
+
+
+@dataclass(frozen=True)
+class PromptDeleted(Event):
+    """The message that holds a prompt is gone."""
+
+    prompt_ts: str
+
+
+@dataclass(frozen=True)
+class AsideSaid(Event):
+    """People spoke to each other; context of the next prompt."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class CancelRequested(Event):
+    user_id: str
+
+
+@dataclass(frozen=True)
+class StopRequested(Event):
+    """The session shall end. `user_id` is None when the bot itself is being shut down."""
+
+    user_id: str | None
+    by: EndedBy = EndedBy.PERSON
+
+
+@dataclass(frozen=True)
+class RetryRequested(Event):
+    """Run the last failed or kept turn again; `turn_id` names the press of the button."""
+
+    turn_id: str
+    user_id: str
+
+
+@dataclass(frozen=True)
+class PullRequestRequested(Event):
+    user_id: str
+
+
+# ------------------------------------------------------------------- from the branch and the pull request
+
+
+@dataclass(frozen=True)
+class BranchMade(Event):
+    branch_name: str
+    base_sha: str
+
+
+@dataclass(frozen=True)
+class BranchNameTaken(Event):
+    branch_name: str
+
+
+@dataclass(frozen=True)
+class BranchTidied(Event):
+    """The session is over and its branch was looked at; `deleted` when it was empty."""
+
+    deleted: bool
+
+
+@dataclass(frozen=True)
+class PullRequestOpened(Event):
+    number: int
+    url: str
+
+
+@dataclass(frozen=True)
+class PullRequestRefused(Event):
+    summary: str
+    remedy: str = ""
+
+
+# -------------------------------------------------------------------------- from the task and the worker
+
+
+@dataclass(frozen=True)
+class TaskStarted(Event):
+    """RunTask answered."""
+
+    launch: int
+    task: TaskObservation
+
+
+@dataclass(frozen=True)
+class LaunchFailed(Event):
+    """The branch or the task could not be made, and would not be by trying again."""
+
+    launch: int
+    summary: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class TaskObserved(Event):
+    launch: int
+    task: TaskObservation
+
+
+@dataclass(frozen=True)
+class WorkerReady(Event):
+    launch: int
+    editor_url: str | None = None
+
+
+@dataclass(frozen=True)
+class WorkerHeard(Event):
+    """The worker called; stored at most once a minute."""
+
+    launch: int
+
+
+@dataclass(frozen=True)
+class WorkerLeft(Event):
+    launch: int
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class TurnClaimed(Event):
+    launch: int
+    turn_id: str
+
+
+@dataclass(frozen=True)
+class TurnEnded(Event):
+    """The worker answered. `response_ts` is set when the answer was delivered before it was stored."""
+
+    launch: int
+    turn_id: str
+    state: TurnState
+    response: str
+    commit_sha: str | None = None
+    files_changed: int | None = None
+    additions: int | None = None
+    deletions: int | None = None
+    usage: Mapping[str, int] | None = None
+    steps: tuple[Mapping[str, str], ...] = ()
+    shortened: bool = False
+    response_ts: str | None = None
+
+
+# ----------------------------------------------------------------------------- from Slack's own answers
+
+
+@dataclass(frozen=True)
+class AnswerPosted(Event):
+    turn_id: str
+    response_ts: str
+
+
+@dataclass(frozen=True)
+class NoticePosted(Event):
+    notice_id: str
+    ts: str
+
+
+@dataclass(frozen=True)
+class CardTold(Event):
+    """The card shows what `card` stands for; `status_ts` is the message that is the card."""
+
+    card: str
+    status_ts: str
+
+
+@dataclass(frozen=True)
+class ThreadLost(Event):
+    """Nothing can be posted in this thread any more, and why."""
+
+    reason: str
+
+
+# ------------------------------------------------------------------------------------- from the clock
+
+
+@dataclass(frozen=True)
+class TimePassed(Event):
+    """Somebody looked at the clock. `listening_since`: when this bot began to hear workers (Unix seconds)."""
+
+    limits: Limits = field(default_factory=Limits)
+    listening_since: int = 0

@@ -1,0 +1,179 @@
+"""Session <-> item of the table `devflow-sessions` (docs/table.md), and the size of an item in bytes. Pure.
+
+An absent attribute is absent: never None, never an empty string. Attributes that are not known here are kept in
+`extra` and written back unchanged, at the top, in maps and in entries of `history`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, replace
+from typing import Any, TypeVar
+
+from slackbot.core.errors import PermanentError
+from slackbot.core.ports import IndexEntry, Item
+from slackbot.core.repository_name import RepositoryName
+from slackbot.core.session import (
+    Branch,
+    Ended,
+    EndedBy,
+    Lease,
+    Notice,
+    PullRequestState,
+    Session,
+    Status,
+    TaskState,
+    Thread,
+    Turn,
+    TurnState,
+)
+
+T = TypeVar("T")
+
+MAX_ITEM_BYTES = 400 * 1024
+"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-items"""
+
+BUDGET_BYTES = 300 * 1024
+"""What DevFlow lets an item grow to; the rest is room for what must still be written."""
+
+_TOP = (
+    "session_id user_id repository_url branch_name initial_prompt github_installation_id created_at updated_at ttl "
+    "base_branch agent launch write_version due_at ecs_cluster_arn ecs_task_arn ecs_task_definition_arn pr_number "
+    "pr_url editor_url error_message error_remedy dropped_ts"
+).split()
+
+
+def to_item(session: Session) -> Item:
+    """The session as an item: every attribute under its name in the table."""
+    item: Item = dict(session.extra)
+    item.update({name: getattr(session, name) for name in _TOP})
+    item.update(
+        repository_owner=session.repository.owner,
+        repository_name=session.repository.name,
+        status=str(session.status),
+        history=[_flat(turn) for turn in session.history],
+        slack={
+            **_flat(session.thread),
+            "notices": [_flat(notice) for notice in session.thread.notices],
+        },
+        task=_flat(session.task),
+        branch=_flat(session.branch),
+        pull_request=_flat(session.pull_request),
+        lease=_flat(session.lease) if session.lease else None,
+        ended=_flat(session.ended) if session.ended else None,
+        asides=list(session.asides),
+    )
+    if not item["slack"]["notices"]:
+        del item["slack"]["notices"]
+    # `history` is there from the start; everything else that is empty is absent.
+    return {name: value for name, value in item.items() if name == "history" or not _is_empty(value)}
+
+
+def from_item(item: Item) -> Session:
+    """The session an item holds. `PermanentError` when a required attribute is missing or of a wrong type."""
+    try:
+        return _from_item(item)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        session_id = item.get("session_id", "?")
+        raise PermanentError(
+            f"The stored session {session_id} cannot be read: {type(error).__name__} at {error}.",
+            "Look at the item in the table; `devflow check --sessions` names what is wrong.",
+        ) from error
+
+
+def _from_item(item: Item) -> Session:
+    known = {*_TOP, "repository_owner", "repository_name", "status", "history", "slack", "task", "branch"}
+    known |= {"pull_request", "lease", "ended", "asides"}
+    optional = {f.name for f in fields(Session) if f.default is not MISSING}
+    slack = dict(item["slack"])
+    notices = tuple(_build(Notice, entry) for entry in slack.pop("notices", ()))
+    return Session(
+        **{name: item[name] if name not in optional else item.get(name, _default(name)) for name in _TOP},
+        repository=RepositoryName(item["repository_owner"], item["repository_name"]),
+        status=Status(item["status"]),
+        history=tuple(_turn(entry) for entry in item.get("history", ())),
+        thread=replace(_build(Thread, slack), notices=notices),
+        task=_build(TaskState, item.get("task", {})),
+        branch=_build(Branch, item.get("branch", {})),
+        pull_request=_build(PullRequestState, item.get("pull_request", {})),
+        lease=_build(Lease, item["lease"]) if item.get("lease") else None,
+        ended=_ended(item["ended"]) if item.get("ended") else None,
+        asides=tuple(item.get("asides", ())),
+        extra={name: value for name, value in item.items() if name not in known},
+    )
+
+
+def index_entry(item: Mapping[str, Any]) -> IndexEntry:
+    """What the index projects of an item."""
+    return IndexEntry(**{f.name: item[f.name] for f in fields(IndexEntry) if f.name in item})
+
+
+def item_size_bytes(item: Mapping[str, Any]) -> int:
+    """The size DynamoDB counts: names and values in UTF-8, 3 bytes a list or map and 1 for each of its elements.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+    """
+    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
+
+
+def _value_size(value: Any) -> int:
+    if isinstance(value, bool) or value is None:
+        return 1
+    if isinstance(value, str):
+        return len(value.encode("utf-8", "replace"))
+    if isinstance(value, int):
+        digits = str(abs(value)).rstrip("0") or "0"
+        return (len(digits) + 1) // 2 + 1 + (1 if value < 0 else 0)
+    if isinstance(value, Mapping):
+        return 3 + sum(1 + len(str(name).encode()) + _value_size(inner) for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return 3 + sum(1 + _value_size(inner) for inner in value)
+    return len(str(value).encode())
+
+
+def _turn(entry: Mapping[str, Any]) -> Turn:
+    turn = _build(Turn, entry)
+    return replace(
+        turn,
+        state=TurnState(turn.state),
+        context=tuple(turn.context),
+        steps=tuple(dict(step) for step in turn.steps),
+    )
+
+
+def _ended(entry: Mapping[str, Any]) -> Ended:
+    return Ended(by=EndedBy(entry["by"]), at=entry["at"], user_id=entry.get("user_id"))
+
+
+def _build(kind: type[T], entry: Mapping[str, Any]) -> T:
+    names = {f.name for f in fields(kind) if f.name != "extra"}  # type: ignore[arg-type]
+    values = {name: value for name, value in entry.items() if name in names}
+    unknown = {name: value for name, value in entry.items() if name not in names}
+    if unknown and any(f.name == "extra" for f in fields(kind)):  # type: ignore[arg-type]
+        values["extra"] = unknown
+    return kind(**values)
+
+
+def _flat(value: Any) -> dict[str, Any]:
+    flat = dict(getattr(value, "extra", {}))
+    for f in fields(value):
+        if f.name == "extra":
+            continue
+        inner = getattr(value, f.name)
+        if isinstance(inner, tuple):
+            inner = [dict(part) if isinstance(part, Mapping) else part for part in inner]
+        elif isinstance(inner, Mapping):
+            inner = dict(inner)
+        elif isinstance(inner, TurnState | EndedBy):
+            inner = str(inner)
+        if f.default is MISSING or not (_is_empty(inner) or inner == f.default):
+            flat[f.name] = inner
+    return flat
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value is False or value == "" or (isinstance(value, dict | list) and not value)
+
+
+def _default(name: str) -> Any:
+    return next(f.default for f in fields(Session) if f.name == name)

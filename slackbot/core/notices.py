@@ -1,0 +1,24 @@
+"""Sentences the thread is owed. Stored with the session, so that a crash cannot swallow them; texts are in views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from slackbot.core.session import Notice, Session
+
+MAX_NOTICES = 10
+"""More than these mean that Slack cannot be reached; the newest count."""
+
+
+def with_notice(session: Session, kind: str, now: int, values: Mapping[str, str] | None = None) -> Session:
+    """The session with one more notice, unless nothing can be posted in its thread any more.
+
+    The id is the same whenever the same stored session is decided on again, so a repeated post can be found.
+    """
+    if session.thread.lost is not None:
+        return session
+    notice_id = f"{kind}:{session.launch}:{session.write_version}"
+    notice = Notice(notice_id=notice_id, kind=kind, at=now, values=dict(values or {}))
+    notices = (*session.thread.notices, notice)[-MAX_NOTICES:]
+    return replace(session, thread=replace(session.thread, notices=notices))

@@ -1,0 +1,307 @@
+"""A session and its turns: the shape of everything DevFlow knows, and the questions one may ask of it.
+
+Filled by `core.item` from the table and by `core.transitions`; read by everything. All values are frozen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from slackbot.core.repository_name import RepositoryName
+
+TTL_SECONDS = 24 * 3600
+"""An item may be removed this long after it was created or last updated."""
+
+MAX_WAITING_TURNS = 10
+"""More prompts than these do not wait in one session; the person is told to wait."""
+
+
+class Status(StrEnum):
+    """`status` of the table."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    ERROR = "error"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a task is, or is about to be, at work."""
+        return self in (Status.STARTING, Status.RUNNING)
+
+
+class TurnState(StrEnum):
+    """`state` of an entry of `history`."""
+
+    QUEUED = "queued"
+    WORKING = "working"
+    ANSWERED = "answered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_ended(self) -> bool:
+        return self in (TurnState.ANSWERED, TurnState.FAILED, TurnState.CANCELLED)
+
+
+class EndedBy(StrEnum):
+    """Why a session is over. Decides what a later reply does: it wakes IDLE and AGE, others keep it."""
+
+    PERSON = "person"
+    IDLE = "idle"
+    AGE = "age"
+    SHUTDOWN = "shutdown"
+    FAILURE = "failure"
+
+    @property
+    def wakes_on_reply(self) -> bool:
+        return self in (EndedBy.IDLE, EndedBy.AGE, EndedBy.SHUTDOWN)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One prompt and what came of it: an entry of `history`. Times are Unix seconds."""
+
+    turn_id: str
+    """`channel_id:ts` of the prompt message or of the button press: the same one twice is one turn."""
+    user_id: str
+    prompt: str
+    state: TurnState
+    prompted_at: int
+    response: str | None = None
+    responded_at: int | None = None
+    prompt_ts: str | None = None
+    """The message that holds the prompt, and that carries its mark; absent for a button press."""
+    prompt_file: str | None = None
+    """The Slack file that holds the whole prompt, where no message does."""
+    response_ts: str | None = None
+    """The message that told the end of this turn. Absent on an ended turn = still owed."""
+    told_by: str | None = None
+    """The notice that tells the end of this turn together with others."""
+    claimed_launch: int | None = None
+    claimed_at: int | None = None
+    cancelled_by: str | None = None
+    cancelled_at: int | None = None
+    context: tuple[str, ...] = ()
+    """What people said to each other before this prompt; goes to the agent as untrusted context."""
+    commit_sha: str | None = None
+    files_changed: int | None = None
+    additions: int | None = None
+    deletions: int | None = None
+    usage: Mapping[str, int] | None = None
+    steps: tuple[Mapping[str, str], ...] = ()
+    shortened: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Which replica performs what is owed, and until when."""
+
+    owner: str
+    until: int
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence the thread is still owed. `kind` picks the text in views; `values` fill it."""
+
+    notice_id: str
+    kind: str
+    at: int
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Thread:
+    """Where in Slack the session lives: attribute `slack`."""
+
+    team_id: str
+    channel_id: str
+    thread_ts: str
+    status_ts: str | None = None
+    """The card: the root itself where DevFlow began the thread, else a reply."""
+    card: str | None = None
+    """`card_key` of what the card shows; absent = nothing yet."""
+    notices: tuple[Notice, ...] = ()
+    lost: str | None = None
+    """Why nothing can be posted any more (channel archived, bot removed); absent = all is well."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """What is known of the session's latest task: attribute `task`. Words are ECS's own."""
+
+    last_status: str | None = None
+    stop_code: str | None = None
+    stopped_reason: str | None = None
+    exit_code: int | None = None
+    ready_at: int | None = None
+    alive_at: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What was done about the working branch: attribute `branch`."""
+
+    base_sha: str | None = None
+    """The commit it was made at; absent = not made (or deleted again, being empty)."""
+    attempts: int = 0
+    """How many names were found taken."""
+    tidied_launch: int | None = None
+    """The launch after which it was looked at and kept."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PullRequestState:
+    """What the thread was told of the pull request, and what it asked for: attribute `pull_request`."""
+
+    requested_by: str | None = None
+    requested_at: int | None = None
+    state: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the session ended: attribute `ended`."""
+
+    by: EndedBy
+    at: int
+    user_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """One thread, one working branch, one task at a time: one item of `devflow-sessions`."""
+
+    session_id: str
+    user_id: str
+    repository: RepositoryName
+    repository_url: str
+    branch_name: str
+    status: Status
+    initial_prompt: str
+    github_installation_id: int
+    created_at: int
+    updated_at: int
+    ttl: int
+    base_branch: str
+    agent: str
+    thread: Thread
+    launch: int
+    """Milliseconds; greater with every launch, so that no token of an older one is ever right again."""
+    history: tuple[Turn, ...] = ()
+    write_version: int = 0
+    due_at: int | None = None
+    lease: Lease | None = None
+    ecs_cluster_arn: str | None = None
+    ecs_task_arn: str | None = None
+    ecs_task_definition_arn: str | None = None
+    pr_number: int | None = None
+    pr_url: str | None = None
+    editor_url: str | None = None
+    error_message: str | None = None
+    error_remedy: str | None = None
+    task: TaskState = field(default_factory=TaskState)
+    branch: Branch = field(default_factory=Branch)
+    pull_request: PullRequestState = field(default_factory=PullRequestState)
+    ended: Ended | None = None
+    asides: tuple[str, ...] = ()
+    dropped_ts: str | None = None
+    """`prompt_ts` of the newest turn that left `history`: an older message is never taken for a new one."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    # ------------------------------------------------------------------------------ questions
+
+    @property
+    def launched_at(self) -> int:
+        """Unix seconds of the latest launch."""
+        return self.launch // 1000
+
+    @property
+    def working_turn(self) -> Turn | None:
+        return next((turn for turn in self.history if turn.state is TurnState.WORKING), None)
+
+    @property
+    def waiting_turns(self) -> tuple[Turn, ...]:
+        return tuple(turn for turn in self.history if turn.state is TurnState.QUEUED)
+
+    @property
+    def last_activity_at(self) -> int:
+        """When somebody or something last worked here; idleness counts from it."""
+        moments = [self.launched_at, self.task.ready_at or 0]
+        for turn in self.history:
+            moments.append(turn.responded_at or turn.prompted_at)
+        return max(moments)
+
+    @property
+    def has_open_pull_request(self) -> bool:
+        return self.pr_number is not None and self.pull_request.state == "open"
+
+    def turn(self, turn_id: str) -> Turn | None:
+        return next((turn for turn in self.history if turn.turn_id == turn_id), None)
+
+    def turn_of_message(self, message_ts: str) -> Turn | None:
+        """The latest turn whose prompt stands in this message."""
+        return next((turn for turn in reversed(self.history) if turn.prompt_ts == message_ts), None)
+
+    def retryable_turn(self) -> Turn | None:
+        """The last turn, where it failed or was cancelled: what Retry runs again."""
+        ended = [turn for turn in self.history if turn.state.is_ended]
+        last = ended[-1] if ended else None
+        return last if last and last.state is not TurnState.ANSWERED else None
+
+    def with_turn(self, changed: Turn) -> Session:
+        """The same session with one turn exchanged."""
+        return replace(
+            self, history=tuple(changed if turn.turn_id == changed.turn_id else turn for turn in self.history)
+        )
+
+
+def derive_session_id(team_id: str, channel_id: str, thread_ts: str) -> str:
+    """The id of a thread's session, in UUID v4 form: the same thread always has the same one."""
+    digest = bytearray(hashlib.sha256(f"{team_id}:{channel_id}:{thread_ts}".encode()).digest()[:16])
+    digest[6] = (digest[6] & 0x0F) | 0x40
+    digest[8] = (digest[8] & 0x3F) | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def card_key(session: Session) -> str:
+    """A short fingerprint of all that the card shows; the card is owed an update when it differs."""
+    working = session.working_turn
+    facts = (
+        session.status,
+        session.repository.full_name,
+        session.branch_name,
+        session.branch.base_sha is not None,
+        session.base_branch,
+        session.user_id,
+        session.agent,
+        session.task.last_status,
+        session.task.stop_code,
+        session.task.stopped_reason,
+        session.pr_number,
+        session.pr_url,
+        session.pull_request.state,
+        session.pull_request.requested_at,
+        session.editor_url,
+        session.error_message,
+        session.error_remedy,
+        session.ended.by if session.ended else None,
+        session.ended.user_id if session.ended else None,
+        working.turn_id if working else None,
+        bool(working and working.cancelled_at),
+        len(session.waiting_turns),
+        session.retryable_turn() is not None,
+        any(turn.commit_sha for turn in session.history),
+    )
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]

@@ -1,0 +1,221 @@
+"""What events do to `history`: queue, claim, end, keep, cancel, retry. Called by `core.transitions` alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from slackbot.core import events as ev
+from slackbot.core.clipping import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, clip
+from slackbot.core.errors import IllegalTransition, Refused, UsageError
+from slackbot.core.session import MAX_WAITING_TURNS, EndedBy, Session, Turn, TurnState
+
+BY_CLOCK = "-"
+"""`cancelled_by` of a turn that ran out of time."""
+
+MAX_ASIDES = 20
+MAX_ASIDE_BYTES = 1024
+
+
+def is_known(session: Session, turn_id: str, prompt_ts: str | None) -> bool:
+    """Whether this prompt was received before: it stands in `history`, or stood there and had to make room."""
+    if session.turn(turn_id) is not None:
+        return True
+    return bool(prompt_ts and session.dropped_ts and float(prompt_ts) <= float(session.dropped_ts))
+
+
+def queue_prompt(session: Session, event: ev.PromptReceived, now: int) -> Session:
+    """One more turn that waits. `Refused` when too many wait already."""
+    if len(session.waiting_turns) >= MAX_WAITING_TURNS:
+        raise Refused(
+            f"{MAX_WAITING_TURNS} prompts wait in this session already, so this one was not taken.",
+            "Send it again when some are done, or cancel the one in work with `!cancel`.",
+        )
+    turn = _new_turn(event, now, TurnState.QUEUED)
+    turn = replace(turn, context=session.asides)
+    return replace(session, history=(*session.history, turn), asides=())
+
+
+def keep_prompt(session: Session, event: ev.PromptReceived, now: int) -> Session:
+    """A prompt for a session that is over: not run, but kept so that Retry can run it."""
+    by = session.ended.by if session.ended else EndedBy.FAILURE
+    why = "was stopped" if by is EndedBy.PERSON else "ended with an error"
+    turn = replace(
+        _new_turn(event, now, TurnState.CANCELLED),
+        response=f"Not run: this session {why}. The prompt is kept; press *Retry* to start again with it.",
+        responded_at=now,
+    )
+    return replace(session, history=(*session.history, turn))
+
+
+def edit_prompt(session: Session, event: ev.PromptEdited, now: int) -> Session:
+    """A waiting prompt says what its message says now; one in work or done stays as it was run."""
+    turn = session.turn_of_message(event.prompt_ts)
+    if turn is None or turn.state is not TurnState.QUEUED:
+        return session
+    prompt, shortened = clip(event.prompt, MAX_PROMPT_BYTES)
+    if prompt == turn.prompt:
+        return session
+    return session.with_turn(replace(turn, prompt=prompt, shortened=shortened))
+
+
+def delete_prompt(session: Session, event: ev.PromptDeleted, now: int) -> Session:
+    """A waiting prompt whose message was deleted is withdrawn; nobody needs to be told."""
+    turn = session.turn_of_message(event.prompt_ts)
+    if turn is None or turn.state is not TurnState.QUEUED:
+        return session
+    withdrawn = replace(
+        turn,
+        state=TurnState.CANCELLED,
+        response="Withdrawn: the message was deleted before the agent began.",
+        responded_at=now,
+        cancelled_by=turn.user_id,
+        told_by="deleted",
+    )
+    return session.with_turn(withdrawn)
+
+
+def add_aside(session: Session, event: ev.AsideSaid, now: int) -> Session:
+    text, _ = clip(event.text, MAX_ASIDE_BYTES)
+    return replace(session, asides=(*session.asides, text)[-MAX_ASIDES:]) if text else session
+
+
+def claim(session: Session, event: ev.TurnClaimed, now: int) -> Session:
+    """The worker takes a turn; the one it has taken already is given to it again."""
+    turn = session.turn(event.turn_id)
+    if turn is not None and turn.state is TurnState.WORKING and turn.claimed_launch == event.launch:
+        return session
+    waiting = session.waiting_turns
+    if turn is None or session.working_turn is not None or not waiting or waiting[0] is not turn:
+        raise IllegalTransition("This turn is not the next one.", "Ask for the next turn again.")
+    return session.with_turn(replace(turn, state=TurnState.WORKING, claimed_launch=event.launch, claimed_at=now))
+
+
+def end_turn(session: Session, event: ev.TurnEnded, now: int) -> Session:
+    """The worker's answer. One that is known already changes nothing, whatever it says."""
+    turn = session.turn(event.turn_id)
+    if turn is None or turn.state.is_ended:
+        return session
+    if turn.state is not TurnState.WORKING or turn.claimed_launch != event.launch:
+        raise IllegalTransition("This turn was never given to this worker.", "Ask for the next turn.")
+    response, shortened = clip(event.response, MAX_RESPONSE_BYTES)
+    return session.with_turn(
+        replace(
+            turn,
+            state=event.state,
+            response=response,
+            responded_at=now,
+            commit_sha=event.commit_sha,
+            files_changed=event.files_changed,
+            additions=event.additions,
+            deletions=event.deletions,
+            usage=dict(event.usage) if event.usage else None,
+            steps=event.steps,
+            shortened=turn.shortened or shortened or event.shortened,
+            response_ts=event.response_ts,
+        )
+    )
+
+
+def request_cancel(session: Session, user_id: str, now: int) -> Session:
+    """Cancel the turn in work; where none is, the one that would be next."""
+    working = session.working_turn
+    if working is not None:
+        if working.cancelled_at is not None:
+            return session
+        return session.with_turn(replace(working, cancelled_by=user_id, cancelled_at=now))
+    if not session.waiting_turns:
+        raise UsageError("Nothing is being worked on, so there is nothing to cancel.")
+    cancelled = replace(
+        session.waiting_turns[0],
+        state=TurnState.CANCELLED,
+        response="Cancelled before the agent began.",
+        responded_at=now,
+        cancelled_by=user_id,
+        cancelled_at=now,
+    )
+    return session.with_turn(cancelled)
+
+
+def retry(session: Session, event: ev.RetryRequested, now: int) -> Session:
+    """The last failed or kept turn once more, as a turn of its own."""
+    last = session.retryable_turn()
+    if last is None:
+        raise UsageError("The last prompt was answered, so there is nothing to run again.", "Write a new one.")
+    again = Turn(
+        turn_id=event.turn_id,
+        user_id=event.user_id,
+        prompt=last.prompt,
+        state=TurnState.QUEUED,
+        prompted_at=now,
+        prompt_ts=last.prompt_ts,
+        prompt_file=last.prompt_file,
+        context=last.context,
+        shortened=last.shortened,
+    )
+    if len(session.waiting_turns) >= MAX_WAITING_TURNS:
+        raise Refused(f"{MAX_WAITING_TURNS} prompts wait in this session already.", "Try again when some are done.")
+    return replace(session, history=(*session.history, again))
+
+
+def keep_time(session: Session, limits: ev.Limits, now: int) -> Session:
+    """A turn past its time is cancelled; one whose cancelling nobody confirms is ended without the worker."""
+    working = session.working_turn
+    if working is None:
+        return session
+    if working.cancelled_at is not None:
+        if now - working.cancelled_at <= limits.cancel_seconds:
+            return session
+        by_clock = working.cancelled_by == BY_CLOCK
+        text = (
+            f"Ended after {limits.turn_seconds // 60} minutes, the limit for one prompt."
+            if by_clock
+            else "Cancelled, but the worker did not confirm it."
+        )
+        return session.with_turn(
+            replace(
+                working,
+                state=TurnState.FAILED if by_clock else TurnState.CANCELLED,
+                response=text + " It may have done part of the work; what it pushed is on the branch.",
+                responded_at=now,
+            )
+        )
+    if working.claimed_at is not None and now - working.claimed_at > limits.turn_seconds + limits.grace_seconds:
+        return session.with_turn(replace(working, cancelled_by=BY_CLOCK, cancelled_at=now))
+    return session
+
+
+def end_all(session: Session, now: int, *, told_by: str) -> Session:
+    """The session is over: the turn in work and those that wait end with it, told by one notice."""
+    failed = session.ended is not None and session.ended.by is EndedBy.FAILURE
+    history = []
+    for turn in session.history:
+        if turn.state is TurnState.WORKING:
+            state = TurnState.FAILED if failed else TurnState.CANCELLED
+            text = "The session ended while this was in work; it may have done part of it."
+            turn = replace(turn, state=state, response=text, responded_at=now, told_by=told_by)
+        elif turn.state is TurnState.QUEUED:
+            text = "Not run: the session ended before the agent began. The prompt is kept for Retry."
+            turn = replace(turn, state=TurnState.CANCELLED, response=text, responded_at=now, told_by=told_by)
+        history.append(turn)
+    return replace(session, history=tuple(history))
+
+
+def answer_posted(session: Session, event: ev.AnswerPosted, now: int) -> Session:
+    turn = session.turn(event.turn_id)
+    if turn is None or turn.response_ts is not None:
+        return session
+    return session.with_turn(replace(turn, response_ts=event.response_ts))
+
+
+def _new_turn(event: ev.PromptReceived, now: int, state: TurnState) -> Turn:
+    prompt, shortened = clip(event.prompt, MAX_PROMPT_BYTES)
+    return Turn(
+        turn_id=event.turn_id,
+        user_id=event.user_id,
+        prompt=prompt,
+        state=state,
+        prompted_at=now,
+        prompt_ts=event.prompt_ts,
+        prompt_file=event.prompt_file,
+        shortened=shortened,
+    )
