@@ -39,7 +39,7 @@ LOG_FILE, WORK_DIRECTORY = "worker.log", "work"
 LOG_BYTES = 5_000_000
 """At least the last so many bytes of the worker's output are kept, and never more than twice as many."""
 
-STOP_POLL_SECONDS = 5.0
+STOP_POLL_SECONDS = 1.0
 """How often stop.json is looked for without a signal, in case its writer died before it could send one."""
 
 TaskState = dict[str, Any]
