@@ -1,1 +1,1 @@
-"""Every text people read in Slack, as pure functions from a session to Block Kit."""
+"""Pure: sessions, turns and errors -> Block Kit. Every text people read in Slack stands in this room."""

@@ -1,0 +1,202 @@
+"""The root message, which is also the session's card: what was asked, where it stands, what can be done now.
+
+`root` is posted before there is a session; `card` takes its place and is updated whenever `core.session.card_key`
+changes, so it shows nothing that is not in that key. The root's metadata lets a session begin from the root alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from slackbot.core.errors import UsageError
+from slackbot.core.ports import Metadata
+from slackbot.core.repository_name import RepositoryName
+from slackbot.core.session import EndedBy, Session, Status
+from slackbot.core.slack_text import clean
+from slackbot.views import action_ids
+from slackbot.views.blocks import Block, actions, button, context, fields, quoted, section
+from slackbot.views.buttons import (
+    editor_button,
+    has_commits,
+    open_pr_button,
+    pull_request_button,
+    retry_button,
+    stop_button,
+)
+from slackbot.views.task_words import task_line
+from slackbot.views.view import MAX_TEXT, View
+from slackbot.views.words import (
+    branch_link,
+    code,
+    count,
+    mention,
+    pull_request_link,
+    repository_link,
+    shown,
+    shown_line,
+)
+
+ROOT_EVENT_TYPE = "devflow_session"
+MAX_PROMPT = 1_500
+"""Characters of the prompt on the card; the session keeps more, the agent gets all."""
+
+_ENDED = {
+    EndedBy.IDLE: "It stopped itself after a time without prompts. Reply in this thread to wake it.",
+    EndedBy.AGE: "It had run for the longest time allowed. Reply in this thread to go on.",
+    EndedBy.SHUTDOWN: "DevFlow was shut down. Reply in this thread to go on.",
+    EndedBy.FAILURE: "Nothing could be posted in this thread any more.",
+}
+
+
+@dataclass(frozen=True)
+class RootRequest:
+    """What the metadata of a root message says was asked for; the prompt is the message's text."""
+
+    repository: RepositoryName
+    base_branch: str
+    agent: str
+    user_id: str
+
+
+def card(session: Session, *, agent_note: str | None = None) -> View:
+    """The card of a session as it is now. `agent_note`: a sentence about its agent, shown in small type."""
+    blocks = _head(
+        session.initial_prompt,
+        repository=repository_link(session.repository.full_name, session.repository_url),
+        branch=f"{branch_link(session)} from {code(session.base_branch)}",
+        user_id=session.user_id,
+        agent=session.agent,
+    )
+    blocks.append(section(_situation(session)))
+    if session.status is Status.ERROR:
+        error = shown(session.error_message or "No reason is known.", 1_500)
+        remedy = shown(session.error_remedy or "", 800)
+        blocks.append(section(f"{error}\n{remedy}".strip()))
+    small = [part for part in (task_line(session), _pull_request(session)) if part]
+    if small:
+        blocks.append(context(*small))
+    if agent_note:
+        blocks.append(context(shown_line(agent_note, 300)))
+    blocks += actions(
+        editor_button(session),
+        open_pr_button(session),
+        pull_request_button(session),
+        retry_button(session),
+        stop_button(session),
+    )
+    return View(root_text(session.initial_prompt), blocks)
+
+
+def root(
+    prompt: str,
+    repository: RepositoryName,
+    base_branch: str,
+    agent: str,
+    user_id: str,
+    *,
+    repository_url: str | None = None,
+) -> View:
+    """The root before its session exists: the card's beginning.
+
+    Its Retry has no value, for the message's `ts`, which makes the session's id, is not known yet. It is seen only
+    when the session could not be stored; the listener then starts the session from the message itself.
+    """
+    blocks = _head(
+        prompt,
+        repository=repository_link(repository.full_name, repository_url),
+        branch=f"a new one from {code(base_branch)}",
+        user_id=user_id,
+        agent=agent,
+    )
+    blocks.append(section("🟡 *Starting* – if this does not change within a minute, press Retry or reply here."))
+    blocks += actions(button("Retry", action_ids.SESSION_RETRY, ""))
+    return View(root_text(prompt), blocks)
+
+
+def root_text(prompt: str) -> str:
+    """The `text` of the root: the prompt itself, escaped; cut only where Slack would refuse it."""
+    return shown(prompt, MAX_TEXT) or "(no words)"
+
+
+def root_metadata(*, repository: RepositoryName, base_branch: str, agent: str, user_id: str) -> Metadata:
+    """What was asked for, for the case that only the root was written before a crash."""
+    payload = {"repository": repository.full_name, "base_branch": base_branch, "agent": agent, "user_id": user_id}
+    return Metadata(ROOT_EVENT_TYPE, payload)
+
+
+def parse_root_metadata(mapping: Mapping[str, Any] | None) -> RootRequest | None:
+    """The request a root message carries; None when the metadata is absent, foreign or broken."""
+    if not isinstance(mapping, Mapping) or mapping.get("event_type") != ROOT_EVENT_TYPE:
+        return None
+    payload = mapping.get("event_payload")
+    if not isinstance(payload, Mapping):
+        return None
+    values = [payload.get(name) for name in ("repository", "base_branch", "agent", "user_id")]
+    texts = [value for value in values if isinstance(value, str) and value]
+    if len(texts) != len(values):
+        return None
+    owner, _, name = texts[0].partition("/")
+    try:
+        return RootRequest(RepositoryName(owner, name), *texts[1:])
+    except UsageError:
+        return None
+
+
+def _head(prompt: str, *, repository: str, branch: str, user_id: str, agent: str) -> list[Block]:
+    words = clean(prompt).strip()
+    if len(words) > MAX_PROMPT:
+        words = words[: MAX_PROMPT - 1].rstrip() + "…"
+    return [
+        quoted(words),
+        fields(
+            ("Repository", repository),
+            ("Branch", branch),
+            ("Owner", mention(user_id)),
+            ("Agent", shown_line(agent, 100)),
+        ),
+    ]
+
+
+def _situation(session: Session) -> str:
+    if session.status is Status.STARTING:
+        waiting = len(session.waiting_turns)
+        tail = f" – {count(waiting, 'prompt')} waiting" if waiting > 1 else ""
+        return f"🟡 *Starting*{tail}"
+    if session.status is Status.RUNNING:
+        return _running(session)
+    if session.status is Status.ERROR:
+        return f"🔴 *Ended with an error*{_what_next(session)}"
+    ended = session.ended
+    if ended is None or ended.by is EndedBy.PERSON:
+        by = f" by {mention(ended.user_id)}" if ended and ended.user_id else ""
+        return f"⚪ *Stopped*{by}{_what_next(session)}"
+    return f"⚪ *Stopped* – {_ENDED[ended.by]}"
+
+
+def _running(session: Session) -> str:
+    working, waiting = session.working_turn, len(session.waiting_turns)
+    more = f", {waiting:,} waiting" if waiting else ""
+    if working is not None:
+        doing = "Cancelling a prompt" if working.cancelled_at is not None else "Working on a prompt"
+        return f"🔵 *{doing}* by {mention(working.user_id)}{more}"
+    if waiting:
+        return f"🔵 *Running* – {count(waiting, 'prompt')} waiting"
+    return "🟢 *Ready for prompts* – reply in this thread to tell the agent what to do."
+
+
+def _what_next(session: Session) -> str:
+    if session.retryable_turn() is not None:
+        return " – Retry runs the last prompt again."
+    return " – a reply is kept; Retry then runs it."
+
+
+def _pull_request(session: Session) -> str | None:
+    if session.pull_request.requested_at is not None:
+        return "Pull request: being opened"
+    if session.pr_number is None:
+        return "No commits yet" if session.status is Status.RUNNING and not has_commits(session) else None
+    words = pull_request_link(session.pr_number, session.pr_url)
+    state = session.pull_request.state
+    return f"{words} ({shown_line(state, 30)})" if state else words

@@ -1,0 +1,78 @@
+"""One message that shows what the agent does right now. Made by the gateway from a worker's reports, updated in place,
+deleted when the answer is posted; nothing of it is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from slackbot.core.clipping import one_line
+from slackbot.core.ports import Metadata
+from slackbot.core.session import Session, Turn
+from slackbot.core.slack_text import clean, harmless_markdown
+from slackbot.views.blocks import Block, context, markdown, preformatted, section
+from slackbot.views.markdown_cut import close_fence
+from slackbot.views.view import View
+from slackbot.views.words import duration, shown_line
+
+PROGRESS_EVENT_TYPE = "devflow_progress"
+
+_PLAN_LINES, _CALL_LINES, _TAIL_LINES = 8, 4, 8
+_LINE, _TAIL = 160, 900
+_MARKS = {"completed": "✅", "in_progress": "▶️", "failed": "❌"}
+
+
+@dataclass(frozen=True)
+class ProgressPicture:
+    """What a worker last reported: the whole picture, not a delta. Pairs are (words, status of ACP)."""
+
+    text: str = ""
+    plan: tuple[tuple[str, str], ...] = ()
+    tool_calls: tuple[tuple[str, str], ...] = ()
+    elapsed_seconds: int = 0
+
+
+def progress(session: Session, turn: Turn, progress: ProgressPicture) -> View:
+    """The message while `turn` is worked on: what it does, the plan, the last steps, the end of the output."""
+    cancelling = turn.cancelled_at is not None
+    doing = "Cancelling" if cancelling else "Working"
+    lines = [f"🔵 *{doing}* – {duration(progress.elapsed_seconds)}", *_plan(progress), *_calls(progress)]
+    blocks: list[Block] = [section("\n".join(lines))]
+    tail = _tail(progress.text)
+    if tail:
+        # A shell's output is shown letter for letter; a coding agent writes Markdown.
+        shell = session.agent == "shell"
+        blocks.append(preformatted(tail) if shell else markdown(close_fence(harmless_markdown(tail), 2 * _TAIL)))
+    if not cancelling:
+        blocks.append(context("`!cancel` in this thread ends this prompt"))
+    return View(f"{doing} on: {shown_line(one_line(turn.prompt, 100), 100)}", blocks)
+
+
+def progress_metadata(session: Session, turn: Turn) -> Metadata:
+    """Names the turn this message belongs to, so that one left over by a crash can be found and deleted."""
+    return Metadata(PROGRESS_EVENT_TYPE, {"session_id": session.session_id, "turn_id": turn.turn_id})
+
+
+def _plan(progress: ProgressPicture) -> list[str]:
+    """The lines round the one in work, when there are many."""
+    at = next((n for n, (_, status) in enumerate(progress.plan) if status == "in_progress"), 0)
+    first = max(0, min(at - 2, len(progress.plan) - _PLAN_LINES))
+    shown = progress.plan[first : first + _PLAN_LINES]
+    lines = [f"{_MARKS.get(status, '▫️')} {shown_line(words, _LINE)}" for words, status in shown]
+    hidden = len(progress.plan) - len(shown)
+    return [*lines, f"… and {hidden} more"] if hidden else lines
+
+
+def _calls(progress: ProgressPicture) -> list[str]:
+    recent = progress.tool_calls[-_CALL_LINES:]
+    return [f"› {shown_line(title, _LINE)}{_call_state(status)}" for title, status in recent]
+
+
+def _call_state(status: str) -> str:
+    return {"in_progress": " …", "pending": " …", "failed": " ❌"}.get(status, "")
+
+
+def _tail(text: str) -> str:
+    lines = clean(text).rstrip().split("\n")[-_TAIL_LINES:]
+    tail = "\n".join(lines).strip("\n")
+    return tail if len(tail) <= _TAIL else "…" + tail[1 - _TAIL :]

@@ -1,0 +1,58 @@
+"""The task line of the card: ECS's word for where a task is, and what that means. Called by `card` alone.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
+"""
+
+from __future__ import annotations
+
+from slackbot.core.ports import TaskObservation
+from slackbot.core.session import EndedBy, Session, Status
+from slackbot.core.task_report import report_task
+from slackbot.views.words import shown_line
+
+_MEANING = {
+    "PROVISIONING": "finding a machine",
+    "PENDING": "waiting for the machine to make the container",
+    "ACTIVATING": "being connected",
+    "RUNNING": "the worker is up",
+    "DEACTIVATING": "being disconnected",
+    "STOPPING": "asked to end",
+    "DEPROVISIONING": "giving the machine back",
+    "MISSING": "its system no longer knows it",
+}
+
+
+def task_line(session: Session) -> str | None:
+    """Where the task is; None when there was no task and will be none."""
+    status = session.task.last_status
+    if status is None:
+        if session.status is not Status.STARTING:
+            return None
+        return "Task: making the branch first" if session.branch.base_sha is None else "Task: being asked for"
+    meaning = _why_stopped(session) if status == "STOPPED" else _MEANING.get(status)
+    if status == "RUNNING" and session.status is Status.STARTING:
+        meaning = "the worker is checking out the repository"
+    word = f"Task *{shown_line(status, 40)}*"
+    return f"{word} – {meaning}" if meaning else word
+
+
+def _why_stopped(session: Session) -> str:
+    if session.ended is None:
+        return "over"
+    if session.ended.by is not EndedBy.FAILURE:
+        return "by DevFlow, as the session is over"
+    task = session.task
+    report = report_task(
+        TaskObservation(
+            task_arn=session.ecs_task_arn or "",
+            last_status="STOPPED",
+            stop_code=task.stop_code,
+            stopped_reason=task.stopped_reason,
+            exit_code=task.exit_code,
+        )
+    )
+    if report.summary == session.error_message:
+        return "for the reason above"
+    if task.stop_code == "UserInitiated":
+        return "by DevFlow, after the error above"
+    return shown_line(report.summary, 400)

@@ -1,0 +1,123 @@
+"""Small pieces of text: names, links, times and numbers as people read them. Used by every view.
+
+What comes from people, agents or foreign systems goes through `shown`, `code` or `link`, never straight into a text.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+from slackbot.core.clipping import one_line
+from slackbot.core.ports import IndexEntry
+from slackbot.core.session import Session
+from slackbot.core.slack_text import clean, escape
+
+_USER_ID = re.compile(r"[UW][A-Z0-9]{1,30}\Z")
+_WEB = re.compile(r"https?://[^\s<>|\"]{1,2900}\Z")
+
+
+def shown(text: str, limit: int) -> str:
+    """Foreign text for a `mrkdwn` field: escaped, at most `limit` characters, `…` where it was cut."""
+    raw = clean(text).strip()
+    escaped = escape(raw)
+    if len(escaped) <= limit:
+        return escaped
+    kept, length = [], 0
+    for character in raw:
+        piece = escape(character)
+        if length + len(piece) > limit - 1:
+            break
+        kept.append(piece)
+        length += len(piece)
+    return "".join(kept).rstrip() + "…"
+
+
+def shown_line(text: str, limit: int) -> str:
+    """As `shown`, on one line."""
+    return shown(one_line(clean(text), limit), limit)
+
+
+def code(text: str, limit: int = 200) -> str:
+    """A name in code type. A backtick inside would end it, so it becomes an apostrophe."""
+    return f"`{shown_line(text.replace('`', chr(39)), limit) or '?'}`"
+
+
+def mention(user_id: str) -> str:
+    """A mention that is meant. What is no user id of Slack's is shown as it is."""
+    return f"<@{user_id}>" if _USER_ID.match(user_id) else shown_line(user_id, 60)
+
+
+def is_web_url(url: str | None) -> bool:
+    """Whether a button or a link may point there."""
+    return bool(url and _WEB.match(url))
+
+
+def link(url: str | None, label: str) -> str:
+    """A link, or the label alone where the address is none. `label` is `mrkdwn` already."""
+    return f"<{url}|{label}>" if is_web_url(url) else label
+
+
+def branch_link(session: Session) -> str:
+    """The working branch, with a link once it is made."""
+    name = code(session.branch_name)
+    if session.branch.base_sha is None:
+        return name
+    return link(f"{session.repository_url}/tree/{quote(session.branch_name, safe='/')}", name)
+
+
+def repository_link(full_name: str, url: str | None) -> str:
+    return link(url, shown_line(full_name, 150))
+
+
+def pull_request_link(number: int | str, url: str | None) -> str:
+    return link(url, f"Pull request #{shown_line(str(number), 20)}")
+
+
+def short_id(session_id: str) -> str:
+    """What people type to name a session: the first eight characters."""
+    return session_id[:8]
+
+
+def status_words(status: str) -> str:
+    """A status of ours, from a session or from the index (where a newer one may stand)."""
+    return {
+        "starting": "starting",
+        "running": "running",
+        "stopped": "stopped",
+        "error": "ended with an error",
+    }.get(status, shown_line(status, 30))
+
+
+def duration(seconds: int) -> str:
+    """`8 s`, `2 min 5 s`, `1 h 3 min`, `2 days`: two units at most."""
+    seconds = max(0, seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, rest = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} days"
+
+
+def age(seconds: int) -> str:
+    """How long ago: one unit is enough."""
+    if seconds < 60:
+        return "just now"
+    if seconds < 3600:
+        return f"{seconds // 60} min ago"
+    if seconds < 48 * 3600:
+        return f"{seconds // 3600} h ago"
+    return f"{seconds // 86400} days ago"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """`1 prompt`, `3 prompts`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def entry_name(entry: IndexEntry) -> str:
+    return f"{entry.repository_owner}/{entry.repository_name}"
