@@ -1,0 +1,258 @@
+"""`SessionStore` in one SQLite file: what `devflow sandbox` keeps its sessions in.
+
+Items come from the engine and go into the table `devflow_sessions`; what a list or the reconciler needs is taken out of
+the stored JSON by SQLite itself. Several processes may use one file. Threads: `sqlite_threads`; file: `sqlite_file`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from dataclasses import fields
+from pathlib import Path
+
+import structlog
+
+from slackbot.adapters.sqlite_file import open_reader, open_writer, prepare_file
+from slackbot.adapters.sqlite_threads import ReaderThread, WriterThread
+from slackbot.core.errors import DevflowError, PermanentError, UsageError
+from slackbot.core.item import index_entry
+from slackbot.core.ports import IndexEntry, Item, Page
+
+log = structlog.get_logger()
+
+SCAN_PAGE = 100
+"""Entries a scan reads at a time; between two pages nothing is held open."""
+
+PURGE_EVERY_SECONDS = 3600
+PURGE_AFTER_SECONDS = 24 * 3600
+"""An item leaves the file this long after its `ttl`; DynamoDB, too, removes within a few days, not at once."""
+PURGE_ROWS = 500
+
+_CREATE = """
+    INSERT INTO devflow_sessions (session_id, user_id, created_at, ttl, due_at, write_version, item)
+    VALUES (:session_id, :user_id, :created_at, :ttl, :due_at, :write_version, :item)
+    ON CONFLICT (session_id) DO UPDATE SET user_id = excluded.user_id, created_at = excluded.created_at,
+        ttl = excluded.ttl, due_at = excluded.due_at, write_version = excluded.write_version, item = excluded.item
+    WHERE devflow_sessions.ttl <= :now
+"""
+_REPLACE = """
+    UPDATE devflow_sessions SET user_id = :user_id, created_at = :created_at, ttl = :ttl, due_at = :due_at,
+        write_version = :write_version, item = :item
+    WHERE session_id = :session_id AND write_version = :expected
+"""
+_DELETE = "DELETE FROM devflow_sessions WHERE session_id = ? AND write_version = ?"
+_GET = "SELECT item FROM devflow_sessions WHERE session_id = ? AND ttl > ?"
+_PURGE = """
+    DELETE FROM devflow_sessions WHERE session_id IN (SELECT session_id FROM devflow_sessions WHERE ttl <= ? LIMIT ?)
+"""
+
+_PROJECTED = tuple(field.name for field in fields(IndexEntry))
+_PROJECTION = "json_extract(item, " + ", ".join(f"'$.{name}'" for name in _PROJECTED) + ")"
+_LIVE = "json_extract(item, '$.status') IN ('starting', 'running')"
+
+_LIST = f"""
+    SELECT session_id, created_at, {_PROJECTION} FROM devflow_sessions
+    WHERE user_id = ? AND (created_at, session_id) < (?, ?) AND ttl > ?
+    ORDER BY created_at DESC, session_id DESC LIMIT ?
+"""  # noqa: S608 - made of the constants above
+# Each scan goes on behind the key of the last row it gave: (due_at, session_id), or session_id alone.
+_SCAN_DUE = f"""
+    SELECT session_id, due_at, {_PROJECTION} FROM devflow_sessions
+    WHERE due_at <= :due_by AND (due_at, session_id) > (:number, :session_id) AND ttl > :now
+    ORDER BY due_at, session_id LIMIT {SCAN_PAGE}
+"""  # noqa: S608
+_SCAN_LIVE = f"""
+    SELECT session_id, 0, {_PROJECTION} FROM devflow_sessions
+    WHERE {_LIVE} AND session_id > :session_id AND ttl > :now ORDER BY session_id LIMIT {SCAN_PAGE}
+"""  # noqa: S608
+_SCAN_ALL = f"""
+    SELECT session_id, 0, {_PROJECTION} FROM devflow_sessions
+    WHERE session_id > :session_id AND ttl > :now ORDER BY session_id LIMIT {SCAN_PAGE}
+"""  # noqa: S608
+
+_LEAST, _GREATEST = -(2**63), 2**63 - 1
+
+Row = tuple[str, int, str]
+"""session_id, the number it is ordered by, and the projected attributes as a JSON list."""
+
+
+class SqliteStore:
+    """See `core.ports.SessionStore`. Writes wait for the disk (WAL, synchronous FULL) on a thread of their own.
+
+    Opening reads the disk and may wait for another process, so make it before the loop has work to do.
+    `PermanentError` when the file cannot be used, is no store, or is of a newer DevFlow.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().absolute()
+        prepare_file(self.path)
+        writer = open_writer(self.path)
+        self._writer = WriterThread("devflow-store-writer", writer, self.path)
+        self._readers: list[ReaderThread] = []
+        try:
+            # One thread for single items, so that none of them waits behind the page of a scan.
+            for name in ("devflow-store-items", "devflow-store-lists"):
+                self._readers.append(ReaderThread(name, open_reader(self.path), self.path))
+        except DevflowError:
+            self._stop()
+            raise
+        self._items, self._lists = self._readers
+        self._purge_at = 0
+
+    async def get(self, session_id: str, now: int) -> Item | None:
+        return await self._items.submit(lambda connection: _get(connection, session_id, now))
+
+    async def create(self, item: Item, now: int) -> bool:
+        return await self._write(_CREATE, item, "now", now)
+
+    async def replace(self, item: Item, expected_write_version: int) -> bool:
+        return await self._write(_REPLACE, item, "expected", expected_write_version)
+
+    async def delete(self, session_id: str, expected_write_version: int) -> bool:
+        return await self._writer.submit(
+            lambda connection: connection.execute(_DELETE, (session_id, expected_write_version)).rowcount == 1
+        )
+
+    async def list_by_user(self, user_id: str, now: int, limit: int, cursor: str | None = None) -> Page:
+        limit = min(max(limit, 1), 100)
+        # Without a cursor: before every row there can be.
+        created_at, session_id = _read_cursor(cursor, user_id) if cursor is not None else (_GREATEST, "")
+        # One more than asked for tells whether there is a next page.
+        values = (user_id, created_at, session_id, now, limit + 1)
+        rows = await self._lists.submit(lambda connection: _rows(connection, _LIST, values))
+        page = rows[:limit]
+        following = _make_cursor(user_id, page[-1][1], page[-1][0]) if len(rows) > limit else None
+        return Page(entries=tuple(_entries(page)), cursor=following)
+
+    async def scan(self, now: int, *, due_by: int | None = None, live: bool = False) -> AsyncIterator[IndexEntry]:
+        self._purge_when_due(now)
+        queries = [_SCAN_DUE] * (due_by is not None) + [_SCAN_LIVE] * live
+        # A session can be both due and live, or become due later while this goes on: it is given once.
+        given: set[str] = set()
+        for query in queries or [_SCAN_ALL]:
+            values: dict[str, int | str] = {"now": now, "due_by": due_by or 0, "number": _LEAST, "session_id": ""}
+            more = True
+            while more:
+                rows = await self._lists.submit(_page_of(query, values))
+                more = len(rows) == SCAN_PAGE
+                for entry in _entries(rows):
+                    if entry.session_id not in given:
+                        given.add(entry.session_id)
+                        yield entry
+                if rows:
+                    values = {**values, "session_id": rows[-1][0], "number": rows[-1][1]}
+
+    async def close(self) -> None:
+        """Finishes what was asked for, then closes the file. May be called again."""
+        self._stop()
+        # Readers first: the last connection to close folds the write-ahead log into the file and removes it.
+        for thread in (*self._readers, self._writer):
+            await asyncio.to_thread(thread.join)
+
+    def _stop(self) -> None:
+        for thread in (*self._readers, self._writer):
+            thread.stop()
+
+    async def _write(self, statement: str, item: Item, name: str, number: int) -> bool:
+        # Taken down now: the caller may go on changing its item while this one waits.
+        text = _to_json(item)
+        try:
+            values = {
+                "session_id": item["session_id"],
+                "user_id": item["user_id"],
+                "created_at": item["created_at"],
+                "ttl": item["ttl"],
+                "due_at": item.get("due_at"),
+                "write_version": item["write_version"],
+                "item": text,
+                name: number,
+            }
+        except KeyError as error:
+            raise PermanentError(f"The session cannot be stored: it has no attribute {error}.") from error
+        return await self._writer.submit(
+            lambda connection: connection.execute(statement, values).rowcount == 1, size_bytes=len(text)
+        )
+
+    def _purge_when_due(self, now: int) -> None:
+        if now < self._purge_at:
+            return
+        self._purge_at = now + PURGE_EVERY_SECONDS
+        before = now - PURGE_AFTER_SECONDS
+        future = self._writer.submit(lambda connection: connection.execute(_PURGE, (before, PURGE_ROWS)).rowcount)
+        future.add_done_callback(self._purged)
+
+    def _purged(self, future: asyncio.Future[int]) -> None:
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is not None:
+            log.warning("store_purge_failed", path=str(self.path), error=str(error))
+        elif future.result():
+            log.info("store_purged", sessions=future.result())
+            if future.result() == PURGE_ROWS:
+                self._purge_at = 0
+
+
+def _get(connection: sqlite3.Connection, session_id: str, now: int) -> Item | None:
+    # fetchall, here and below: it ends the statement, and with it the read transaction.
+    rows = connection.execute(_GET, (session_id, now)).fetchall()
+    if not rows:
+        return None
+    item: Item = json.loads(rows[0][0])
+    return item
+
+
+def _rows(
+    connection: sqlite3.Connection, query: str, values: tuple[int | str, ...] | dict[str, int | str]
+) -> list[Row]:
+    return connection.execute(query, values).fetchall()
+
+
+def _page_of(query: str, values: dict[str, int | str]) -> Callable[[sqlite3.Connection], list[Row]]:
+    return lambda connection: _rows(connection, query, values)
+
+
+def _entries(rows: list[Row]) -> list[IndexEntry]:
+    entries = []
+    for session_id, _, projected in rows:
+        values = dict(zip(_PROJECTED, json.loads(projected), strict=True))
+        try:
+            entries.append(index_entry({name: value for name, value in values.items() if value is not None}))
+        except TypeError as error:
+            # An item somebody made by hand must not hide all the others.
+            log.warning("store_item_unreadable", session_id=session_id, error=str(error))
+    return entries
+
+
+def _to_json(item: Item) -> str:
+    try:
+        text = json.dumps(item, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                # Half of a surrogate pair has no UTF-8; escaped it can be stored, and comes back as it was.
+                text = json.dumps(item, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PermanentError(f"The session cannot be stored as JSON: {error}.") from error
+    return text
+
+
+def _make_cursor(user_id: str, created_at: int, session_id: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([user_id, created_at, session_id]).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, user_id: str) -> tuple[int, str]:
+    try:
+        decoded = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        owner, created_at, session_id = json.loads(decoded)
+        known = owner == user_id and type(created_at) is int and type(session_id) is str
+        if known and _LEAST <= created_at <= _GREATEST:
+            return created_at, session_id
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise UsageError("This page of the list is not known.", "Ask for the list again.")
