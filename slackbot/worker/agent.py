@@ -1,0 +1,266 @@
+"""The client side of ACP: starts one agent process and prompts it.
+
+Speaks https://agentclientprotocol.com over the agent's stdin and stdout; what the agent does goes into a
+TurnView. The agent gets a clean environment, a process group of its own, and no file or terminal service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from acp import PROTOCOL_VERSION, RequestError, connect_to_agent, text_block
+from acp.client.connection import ClientSideConnection
+from acp.schema import (
+    AllowedOutcome,
+    ClientCapabilities,
+    DeniedOutcome,
+    Implementation,
+    NewSessionResponse,
+    PermissionOption,
+    RequestPermissionResponse,
+    SessionConfigOptionSelect,
+    SessionConfigSelectOption,
+    ToolCallUpdate,
+)
+from pydantic import ValidationError
+
+from slackbot.worker.agents import SHELL, AgentFailed, Launch, launch_of, mode_preference, permission_choice
+from slackbot.worker.output import Bounded
+from slackbot.worker.processes import dies_with_parent, kill_session
+from slackbot.worker.progress import TurnView
+
+log = structlog.get_logger()
+
+START_SECONDS = 60.0
+LINE_LIMIT_BYTES = 50 * 1024 * 1024
+"""The longest line an agent may send (what the SDK's own run_agent takes)."""
+STDERR_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class PromptResult:
+    """How the agent ended a turn: an ACP stop reason, and the tokens it counted (when it did)."""
+
+    stop_reason: str
+    usage: dict[str, int] | None
+
+
+class _Client:
+    """What the agent may call. It is offered neither files nor terminals: it has its own."""
+
+    def __init__(self) -> None:
+        self.view: TurnView | None = None
+        self.cancelling = False
+
+    async def session_update(self, session_id: str, update: Any, **_: Any) -> None:
+        if self.view is not None:
+            self.view.update(update)
+
+    async def request_permission(
+        self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **_: Any
+    ) -> RequestPermissionResponse:
+        if self.view is not None:
+            self.view.update(tool_call)
+        choice = None
+        if not self.cancelling:
+            choice = permission_choice([(option.option_id, option.kind) for option in options])
+        log.info("agent_asked_permission", title=(tool_call.title or "")[:100], allowed=choice is not None)
+        if choice is None:
+            return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
+        return RequestPermissionResponse(outcome=AllowedOutcome(outcome="selected", option_id=choice))
+
+
+class Agent:
+    """One running agent with one ACP session. Make it with `start`, end it with `close`."""
+
+    def __init__(self, launch: Launch, process: asyncio.subprocess.Process, redact: Callable[[str], str]) -> None:
+        self._launch = launch
+        self._process = process
+        self._redact = redact
+        self._client = _Client()
+        stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
+        if stdin is None or stdout is None or stderr is None:
+            raise ValueError("an agent is started with pipes for all three streams")
+        self._connection: ClientSideConnection = connect_to_agent(
+            self._client,  # type: ignore[arg-type]  # the SDK's Protocol also names the services not offered
+            stdin,
+            stdout,
+        )
+        self._stderr = Bounded(STDERR_BYTES, STDERR_BYTES)
+        self._draining = asyncio.create_task(self._drain(stderr))
+        self._session_id = ""
+        self.fresh = True
+        """No prompt yet: what was said before must be told."""
+
+    @classmethod
+    async def start(cls, launch: Launch, checkout: Path, redact: Callable[[str], str]) -> Agent:
+        """Starts the agent in `checkout` until it has a session; AgentFailed says why it did not come to that."""
+        command = launch.command
+        if launch.name != SHELL:
+            command = dies_with_parent(command)  # ours ends, and ends what it runs, when its stdin closes
+        began = time.monotonic()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                limit=LINE_LIMIT_BYTES,
+                cwd=checkout,
+                env={**launch.environment, "PWD": str(checkout)},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise AgentFailed(
+                f"The agent {launch.name!r} could not be started: {error.strerror}.", "Check its installation."
+            ) from error
+        agent = cls(launch, process, redact)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await agent._open_session(checkout)
+        except BaseException as error:
+            failure = await agent._failure(error, "did not start")
+            await agent.close()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            raise failure from error
+        log.info("agent_started", agent=launch.name, pid=process.pid, seconds=round(time.monotonic() - began, 2))
+        return agent
+
+    async def _open_session(self, checkout: Path) -> None:
+        hello = await self._connection.initialize(
+            protocol_version=PROTOCOL_VERSION,
+            client_capabilities=ClientCapabilities(),
+            client_info=Implementation(name="devflow", title="DevFlow", version="1"),
+        )
+        if hello.protocol_version != PROTOCOL_VERSION:
+            raise AgentFailed(
+                f"The agent {self._launch.name!r} speaks version {hello.protocol_version} of the agent protocol, "
+                f"DevFlow speaks {PROTOCOL_VERSION}.",
+                "Install a version of the agent that fits.",
+            )
+        session = await self._connection.new_session(cwd=str(checkout), mcp_servers=[])
+        self._session_id = session.session_id
+        await self._choose_mode(session)
+
+    async def _choose_mode(self, session: NewSessionResponse) -> None:
+        offered = [mode.id for mode in session.modes.available_modes] if session.modes else []
+        for mode in mode_preference(offered):
+            try:
+                await self._connection.set_session_mode(session_id=self._session_id, mode_id=mode)
+            except RequestError as error:  # claude refuses bypassPermissions to root with "Internal error"
+                log.info("agent_mode_refused", mode=mode, why=str(error))
+                continue
+            log.info("agent_mode_set", mode=mode)
+            return
+        for option in session.config_options or []:
+            if isinstance(option, SessionConfigOptionSelect) and "mode" in (option.id, option.category):
+                values = [value.value for value in option.options if isinstance(value, SessionConfigSelectOption)]
+                for mode in mode_preference(values)[:1]:
+                    await self._connection.set_config_option(
+                        config_id=option.id, session_id=self._session_id, value=mode
+                    )
+                return
+
+    async def prompt(self, texts: list[str], view: TurnView) -> PromptResult:
+        """Prompts the agent with `texts` (the prompt is the last one) and returns when its turn ends.
+
+        AgentFailed when it broke off. Has no time limit: the caller cancels.
+        """
+        self._client.view = view
+        self._client.cancelling = False
+        self.fresh = False
+        try:
+            reply = await self._connection.prompt(session_id=self._session_id, prompt=[text_block(t) for t in texts])
+        except (ConnectionError, RequestError, ValidationError, OSError) as error:
+            raise await self._failure(error, "broke off") from error
+        finally:
+            self._client.view = None
+        usage = reply.usage.model_dump(exclude={"field_meta"}, exclude_none=True) if reply.usage else None
+        return PromptResult(reply.stop_reason, usage)
+
+    async def cancel(self) -> None:
+        """Asks the agent to end its turn; `prompt` then returns soon, or never with an agent that is stuck."""
+        self._client.cancelling = True
+        try:
+            async with asyncio.timeout(2.0):
+                await self._connection.cancel(session_id=self._session_id)
+        except (ConnectionError, OSError, TimeoutError) as error:
+            log.info("agent_cancel_not_sent", why=type(error).__name__)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.returncode is None
+
+    async def close(self) -> None:
+        """Kills the agent and all it started."""
+        await kill_session(self._process)
+        await self._connection.close()
+        self._draining.cancel()
+        await asyncio.gather(self._draining, return_exceptions=True)
+        # The transport keeps its pipes until something outside closes the other ends.
+        self._process._transport.close()  # type: ignore[attr-defined]
+
+    async def _drain(self, stderr: asyncio.StreamReader) -> None:
+        while data := await stderr.read(16 * 1024):
+            self._stderr.add(data)
+
+    async def _failure(self, error: BaseException, verb: str) -> AgentFailed:
+        """A sentence about `error`: which agent, how it ended, the last of what it wrote to stderr."""
+        if isinstance(error, AgentFailed):
+            return error
+        if isinstance(error, ConnectionError):  # it has gone or is going: its last words and status are near
+            await asyncio.wait({self._draining, asyncio.ensure_future(self._process.wait())}, timeout=1.0)
+        name = self._launch.name
+        status = self._process.returncode
+        remedy = "Write again: the agent is started anew for the next turn."
+        if isinstance(error, TimeoutError):
+            how = f"it did not answer within {START_SECONDS:.0f} seconds"
+        elif isinstance(error, RequestError) and error.code == -32000:
+            how = "it wants to be signed in"
+            remedy = "Ask whoever runs DevFlow to set the API key of its model provider."
+        elif isinstance(error, RequestError):
+            how = f"it answered with the error {str(error)!r} {error.data or ''}".strip()
+        elif isinstance(error, ValidationError):
+            how = "it sent what is not the agent protocol"
+        elif status is None:
+            how = "it closed its connection"
+        elif status < 0:
+            how = f"it was ended by signal {-status}"
+        else:
+            how = f"it ended with exit status {status}"
+        said = self._redact(" / ".join(self._stderr.text().strip().splitlines()[-8:]))[-800:]
+        last_words = f" Its last words: {said}" if said else " It wrote nothing to its error output."
+        return AgentFailed(f"The agent {name!r} {verb}: {self._redact(how)[:500]}.{last_words}", remedy)
+
+
+class AgentHost:
+    """Has one agent at a time, and starts a new one when the last is gone."""
+
+    def __init__(self, name: str, checkout: Path, home: Path, redact: Callable[[str], str]) -> None:
+        self._name = name
+        self._checkout = checkout
+        self._home = home
+        self._redact = redact
+        self._agent: Agent | None = None
+
+    async def ensure(self) -> Agent:
+        """The running agent, or a new one; AgentFailed when it cannot be started."""
+        if self._agent is not None and not self._agent.alive:
+            await self.discard()
+        if self._agent is None:
+            self._agent = await Agent.start(launch_of(self._name, self._home), self._checkout, self._redact)
+        return self._agent
+
+    async def discard(self) -> None:
+        """Kills the agent, if there is one; the next turn gets a new one."""
+        agent, self._agent = self._agent, None
+        if agent is not None:
+            await agent.close()

@@ -1,0 +1,101 @@
+"""Which command speaks ACP for which agent, and which of its modes lets it work without asking.
+
+Data: the session's `agent` in, a command line and its environment out. Facts per agent come from the
+agents' own READMEs and from runs of them: https://agentclientprotocol.com/overview/agents
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from slackbot.core.errors import DevflowError
+
+SHELL = "shell"
+
+_COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
+    "claude": (("claude-agent-acp",), "npm install -g @agentclientprotocol/claude-agent-acp"),
+    "codex": (("codex-acp",), "npm install -g @agentclientprotocol/codex-acp"),
+    "gemini": (("gemini", "--acp"), "npm install -g @google/gemini-cli"),
+    "opencode": (("opencode", "acp"), "npm install -g opencode-ai"),
+}
+
+WORKS_ALONE = (
+    "bypassPermissions",  # claude; refused for root
+    "agent-full-access",  # codex
+    "yolo",  # gemini, qwen
+    "acceptEdits",  # claude
+    "autoEdit",  # gemini
+    "auto-edit",  # qwen
+    "build",  # opencode
+    "auto",
+    "default",
+)
+"""Modes, best first. Set after every session/new, because the default differs between versions of one agent.
+The isolation is the task's; whatever an agent still asks is answered by `permission_choice`."""
+
+_INHERITED = ("LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "DEVFLOW_TASK_ID")
+"""DEVFLOW_TASK_ID is how a local task's supervisor finds what its worker left behind; it is no secret."""
+
+
+class AgentFailed(DevflowError):
+    """The agent is missing, broke off, or spoke what is not ACP."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to start an agent: `command` with an absolute program, and the whole of its `environment`."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str]
+
+
+def launch_of(agent: str, home: Path) -> Launch:
+    """The command for `agent`; AgentFailed with what to do when it is not there.
+
+    The environment is made from nothing: no variable of the worker's gets in that is not named here.
+    """
+    path = os.environ.get("PATH", os.defpath)
+    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    environment |= {"PATH": path, "HOME": str(home), "TERM": "dumb", "PWD": str(home), "GIT_TERMINAL_PROMPT": "0"}
+    environment.setdefault("LANG", "C.UTF-8")
+    if agent == SHELL:
+        # -P: a file of the checkout named like a module must not be imported in its place.
+        environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
+        return Launch(agent, (sys.executable, "-P", "-m", "slackbot.worker.shell_agent"), environment)
+    command, remedy = _COMMANDS.get(agent, ((), ""))
+    if not command:
+        try:
+            command = tuple(shlex.split(agent))
+        except ValueError as error:
+            raise AgentFailed(
+                f"The agent's command line {agent!r} cannot be read: {error}.", "Correct DEVFLOW_AGENT or agent=."
+            ) from error
+    program = shutil.which(command[0], path=path) if command else None
+    if program is None:
+        raise AgentFailed(
+            f"The agent {agent!r} is not installed where the task runs: there is no command "
+            f"{command[0] if command else ''!r}.",
+            (f"Install it there with `{remedy}`" if remedy else "Install it there")
+            + ", or start a session with another one, for example agent=shell.",
+        )
+    return Launch(agent, (program, *command[1:]), environment)
+
+
+def mode_preference(offered: Sequence[str]) -> list[str]:
+    """Those of `offered` modes that are worth setting, best first."""
+    return [mode for mode in WORKS_ALONE if mode in offered]
+
+
+def permission_choice(options: Sequence[tuple[str, str]]) -> str | None:
+    """The policy for an agent that nobody watches: the id of an option of kind `allow_once`, else None.
+
+    `options` are (option id, kind). Never `allow_always`: that would change the agent's own rules.
+    """
+    return next((option_id for option_id, kind in options if kind == "allow_once"), None)

@@ -1,0 +1,184 @@
+"""The worker's side of the worker protocol: messages of slackbot.worker_protocol over HTTP to the gateway.
+
+Every call is safe to repeat, so whatever may pass is tried again with growing pauses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from urllib.parse import quote
+
+import aiohttp
+import structlog
+from pydantic import ValidationError
+from yarl import URL
+
+from slackbot.core.errors import DevflowError, PermanentError, TemporaryError
+from slackbot.worker_protocol import (
+    ANSWER_PATH,
+    GITHUB_TOKEN_PATH,
+    LEAVING_PATH,
+    LONG_POLL_SECONDS,
+    NEXT_TURN_PATH,
+    PROGRESS_PATH,
+    READY_PATH,
+    SESSION_PATH,
+    Answer,
+    ErrorReply,
+    GithubToken,
+    Leaving,
+    Progress,
+    ProgressReply,
+    Ready,
+    SessionInfo,
+    TurnWork,
+    WireModel,
+)
+
+log = structlog.get_logger()
+
+CALL_SECONDS = 30.0
+"""How long any call but the long poll may take."""
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 15.0
+
+_Reply = TypeVar("_Reply", bound=WireModel)
+_Result = TypeVar("_Result")
+
+
+class Fenced(DevflowError):
+    """This worker is no longer wanted: its session is over, or another launch has taken its place."""
+
+
+class ToldToStop(DevflowError):
+    """The gateway asks the worker to save and leave, or to drop what it works on."""
+
+
+class GatewayClient:
+    """One worker's calls. The token is sent to `base_url` alone; redirects are not followed."""
+
+    def __init__(self, http: aiohttp.ClientSession, base_url: str, token: str) -> None:
+        self._http = http
+        self._base_url = base_url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    async def session(self) -> SessionInfo:
+        """What to work on. A 409 means that the session is over."""
+        try:
+            return await self._expect("GET", SESSION_PATH, None, SessionInfo)
+        except ToldToStop as told:
+            raise Fenced(told.summary) from told
+
+    async def ready(self) -> None:
+        """Tells that the checkout is there and the agent answers."""
+        await self._call("POST", READY_PATH, Ready(), None)
+
+    async def next_turn(self) -> TurnWork | None:
+        """Waits for a turn; None when there was none for about LONG_POLL_SECONDS. ToldToStop for a 409."""
+        return await self._call("POST", NEXT_TURN_PATH, None, TurnWork, seconds=LONG_POLL_SECONDS + 15)
+
+    async def progress(self, turn_id: str, progress: Progress) -> ProgressReply:
+        """Reports on a turn; ToldToStop when the turn is no longer this worker's."""
+        return await self._expect("POST", _path(PROGRESS_PATH, turn_id), progress, ProgressReply)
+
+    async def answer(self, turn_id: str, answer: Answer) -> None:
+        """Hands the answer over; ToldToStop when nobody wants it."""
+        await self._call("POST", _path(ANSWER_PATH, turn_id), answer, None)
+
+    async def github_token(self) -> GithubToken:
+        """A new token for the session's repository."""
+        return await self._expect("POST", GITHUB_TOKEN_PATH, None, GithubToken)
+
+    async def leaving(self, leaving: Leaving) -> None:
+        """The last word."""
+        await self._call("POST", LEAVING_PATH, leaving, None)
+
+    async def _expect(self, method: str, path: str, body: WireModel | None, reply: type[_Reply]) -> _Reply:
+        result = await self._call(method, path, body, reply)
+        if result is None:
+            raise TemporaryError(f"The gateway gave no content for {path}.")
+        return result
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: WireModel | None,
+        reply: type[_Reply] | None,
+        *,
+        seconds: float = CALL_SECONDS,
+    ) -> _Reply | None:
+        """One call. Fenced for 401, 403, 410; ToldToStop for 409; PermanentError for what a repetition
+        cannot mend (400, 413, 422); TemporaryError for all else."""
+        headers = dict(self._headers)
+        data = None
+        if body is not None:
+            data = body.model_dump_json(exclude_none=True).encode()
+            headers["Content-Type"] = "application/json"
+        try:
+            async with self._http.request(
+                method,
+                URL(self._base_url + path, encoded=True),
+                data=data,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=10),
+                allow_redirects=False,
+            ) as response:
+                text = await response.text(errors="replace")
+                status = response.status
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise TemporaryError(f"The gateway did not answer ({type(error).__name__}).") from error
+        if status == 204 or (status == 200 and reply is None):
+            return None
+        if status == 200 and reply is not None:
+            try:
+                return reply.model_validate_json(text)
+            except ValidationError as error:
+                fields = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
+                raise TemporaryError(f"The gateway's answer to {path} could not be read ({fields}).") from error
+        said = _error_of(text) or f"The gateway answered {status} to {path}."
+        if status in (401, 403, 410):
+            raise Fenced(said)
+        if status == 409:
+            raise ToldToStop(said)
+        if status in (400, 413, 422):
+            raise PermanentError(said)
+        raise TemporaryError(said, retry_after_seconds=_retry_after(response.headers.get("Retry-After")))
+
+
+async def patiently(call: Callable[[], Awaitable[_Result]], *, deadline: float, what: str) -> _Result:
+    """Repeats `call` with growing pauses while it raises TemporaryError, until `deadline` (time.monotonic)."""
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return await call()
+        except TemporaryError as error:
+            # Full jitter: many workers that lost the same bot shall not come back in step.
+            wait = max(random.uniform(pause / 2, pause), error.retry_after_seconds or 0.0)  # noqa: S311
+            if time.monotonic() + wait > deadline:
+                raise
+            log.info("gateway_call_repeated", what=what, wait_seconds=round(wait, 2), why=error.summary)
+            await asyncio.sleep(wait)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+def _path(template: str, turn_id: str) -> str:
+    return template.replace("{turn_id}", quote(turn_id, safe=""))
+
+
+def _error_of(text: str) -> str:
+    try:
+        return ErrorReply.model_validate_json(text).error[:1000]
+    except ValidationError:
+        return ""
+
+
+def _retry_after(value: str | None) -> float | None:
+    try:
+        return min(float(value), 60.0) if value is not None else None
+    except ValueError:
+        return None

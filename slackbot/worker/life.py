@@ -1,0 +1,245 @@
+"""A worker's life: ask for the session, check out, start the agent, work on turns, save, leave.
+
+Everything comes from and goes to the gateway (GatewayClient) and the repository (Checkout, Publisher).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Coroutine
+from typing import Any, Literal, TypeVar
+
+import structlog
+
+from slackbot.core.errors import DevflowError, PermanentError, TemporaryError
+from slackbot.core.redaction import redact
+from slackbot.worker.agent import AgentHost
+from slackbot.worker.checkout import Checkout, Place
+from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, patiently
+from slackbot.worker.git import Credentials
+from slackbot.worker.publish import NotPushed, Publisher
+from slackbot.worker.turn import TurnRunner
+from slackbot.worker_protocol import Answer, GithubToken, Leaving, SessionInfo, TurnWork
+
+log = structlog.get_logger()
+
+START_SECONDS = 600.0
+"""How long a worker tries to reach the gateway before it has a session."""
+TOKEN_MARGIN_SECONDS = 300
+"""A GitHub token that ends sooner than this is replaced before it is used."""
+SAVE_SECONDS = 120.0
+"""How long saving may take when nobody is in a hurry."""
+SAVE_AT_SIGNAL_SECONDS = 11.0
+"""The same after a signal: cancel (4 s), save, and last word (4 s) fit in 20 s; ECS kills after 30 s."""
+LAST_WORD_SECONDS = 4.0
+KEPT_ANSWERS = 50
+EMPTY_POLL_PAUSE_SECONDS = 0.2
+
+Reason = Literal["idle", "age", "signal", "failure"]
+_Result = TypeVar("_Result")
+
+
+class _Leave(Exception):  # not an error: the way out of the loop
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason: Reason = reason
+        self.detail = detail
+
+
+class Life:
+    """One worker. `leaving` is set by a signal; `secrets` are hidden in all that is sent and logged."""
+
+    def __init__(
+        self, gateway: GatewayClient, place: Place, leaving: asyncio.Event, secrets: set[str], began: float
+    ) -> None:
+        self._gateway = gateway
+        self._place = place
+        self._leaving = leaving
+        self._secrets = secrets
+        self._began = began
+        self._github: GithubToken | None = None
+        self._checkout: Checkout | None = None
+        self._publisher: Publisher | None = None
+        self._host: AgentHost | None = None
+        self._answers: OrderedDict[str, Answer] = OrderedDict()
+
+    async def live(self) -> int:
+        """From the first question to the last word; gives the exit status."""
+        try:
+            try:
+                info = await self._unless_leaving(
+                    patiently(self._gateway.session, deadline=self._began + START_SECONDS, what="session")
+                )
+                runner = await self._begin(info)
+                await self._work(info, runner)
+            except _Leave as leave:
+                return await self._leave(leave)
+            except TemporaryError as error:
+                return await self._leave(_Leave("failure", f"{error.summary} {error.remedy}".strip()))
+            except (PermanentError, DevflowError) as error:
+                if isinstance(error, Fenced):
+                    raise
+                if isinstance(error, ToldToStop):
+                    return await self._leave(_Leave("signal", error.summary))
+                return await self._leave(_Leave("failure", f"{error.summary} {error.remedy}".strip()))
+        except Fenced as fenced:
+            log.info("worker_fenced", why=fenced.summary)
+            return 0
+        finally:
+            if self._host is not None:
+                await self._host.discard()
+        return 0
+
+    # -- beginning ----------------------------------------------------------------------------------
+
+    async def _begin(self, info: SessionInfo) -> TurnRunner:
+        began = time.monotonic()
+        self._deadline = self._began + info.max_session_seconds
+        checkout = Checkout(self._place, info)
+        publisher = Publisher(checkout, self._credentials(checkout))
+        await self._unless_leaving(publisher.clone())
+        self._checkout, self._publisher = checkout, publisher
+        log.info("checked_out", branch=info.branch_name, seconds=round(time.monotonic() - began, 2))
+        self._host = AgentHost(info.agent, self._place.checkout, self._place.home, self._redact)
+        await self._unless_leaving(self._host.ensure())
+        await self._unless_leaving(patiently(self._gateway.ready, deadline=self._deadline, what="ready"))
+        log.info("worker_ready", seconds=round(time.monotonic() - self._began, 2))
+        return TurnRunner(info, self._gateway, self._host, checkout, publisher, self._leaving, self._redact)
+
+    def _credentials(self, checkout: Checkout) -> Any:
+        async def source(renew: bool) -> Credentials:
+            if renew or self._github is None or self._github.expires_at - time.time() < TOKEN_MARGIN_SECONDS:
+                self._github = await patiently(
+                    self._gateway.github_token, deadline=time.monotonic() + SAVE_SECONDS, what="github_token"
+                )
+                self._secrets.add(self._github.token)
+            return Credentials(checkout.prefix, self._github.token)
+
+        return source
+
+    def _redact(self, text: str) -> str:
+        return redact(text, self._secrets)
+
+    # -- turns --------------------------------------------------------------------------------------
+
+    async def _work(self, info: SessionInfo, runner: TurnRunner) -> None:
+        """Turn after turn; ends by raising _Leave, Fenced or ToldToStop."""
+        idle_since = time.monotonic()
+        while True:
+            if time.monotonic() > self._deadline:
+                raise _Leave("age", f"The session reached its longest time, {info.max_session_seconds} seconds.")
+            asked_at = time.monotonic()
+            work = await self._next_turn()
+            if work is None:
+                if time.monotonic() - idle_since >= info.idle_seconds:
+                    raise _Leave("idle")
+                if time.monotonic() - asked_at < EMPTY_POLL_PAUSE_SECONDS:
+                    await self._unless_leaving(asyncio.sleep(EMPTY_POLL_PAUSE_SECONDS))
+                continue
+            await self._turn(work, runner)
+            idle_since = time.monotonic()
+
+    async def _next_turn(self) -> TurnWork | None:
+        try:
+            return await self._unless_leaving(
+                patiently(self._gateway.next_turn, deadline=self._deadline, what="next_turn")
+            )
+        except ToldToStop as told:
+            raise _Leave("signal", told.summary) from told
+
+    async def _turn(self, work: TurnWork, runner: TurnRunner) -> None:
+        answer = self._answers.get(work.turn_id)
+        if answer is None:
+            try:
+                answer = await runner.run(work)
+            except ToldToStop:
+                return  # the turn was taken away; the next question tells what is wanted
+            self._answers[work.turn_id] = answer
+            while len(self._answers) > KEPT_ANSWERS:
+                self._answers.popitem(last=False)
+        else:
+            log.info("turn_given_back", turn_id=work.turn_id)
+        await self._deliver(work.turn_id, answer)
+
+    async def _deliver(self, turn_id: str, answer: Answer) -> None:
+        """Repeats the answer until the gateway has it or wants it no more."""
+        deadline = self._deadline
+        if self._leaving.is_set():
+            deadline = time.monotonic() + LAST_WORD_SECONDS
+        delivery = patiently(lambda: self._gateway.answer(turn_id, answer), deadline=deadline, what="answer")
+        try:
+            if self._leaving.is_set():
+                await delivery
+            else:
+                await self._unless_leaving(delivery)
+        except ToldToStop as told:
+            log.info("answer_not_wanted", turn_id=turn_id, why=told.summary)
+        except PermanentError as error:
+            log.error("answer_refused", turn_id=turn_id, why=error.summary)
+            short = Answer(
+                outcome="failed",
+                response=f"The agent's answer could not be taken over: {error.summary} Its commits are on the branch.",
+                commit_sha=answer.commit_sha,
+                handle=answer.handle,
+            )
+            await patiently(lambda: self._gateway.answer(turn_id, short), deadline=deadline, what="answer")
+
+    # -- leaving ------------------------------------------------------------------------------------
+
+    async def _leave(self, leave: _Leave) -> int:
+        """Ends the agent, saves what is unsaved, says the last word."""
+        log.info("worker_leaves", reason=leave.reason, detail=leave.detail)
+        if self._host is not None:
+            await self._host.discard()
+        hurry = self._leaving.is_set()
+        commit_sha, note = None, ""
+        if self._checkout is not None and self._publisher is not None:
+            try:
+                async with asyncio.timeout(SAVE_AT_SIGNAL_SECONDS if hurry else SAVE_SECONDS):
+                    commit_sha, note = await _save(self._checkout, self._publisher, leave.reason)
+            except TimeoutError:
+                note = "Unsaved work could not be pushed in time."
+            except Fenced:
+                raise
+            except DevflowError as error:
+                note = f"Unsaved work could not be pushed: {error.summary}"
+        if note:
+            log.warning("worker_save", note=note)
+        word = Leaving(
+            reason=leave.reason,
+            detail=self._redact(" ".join(filter(None, (leave.detail, note))))[:2000],
+            commit_sha=commit_sha,
+        )
+        deadline = time.monotonic() + (LAST_WORD_SECONDS if hurry else SAVE_SECONDS)
+        try:
+            await patiently(lambda: self._gateway.leaving(word), deadline=deadline, what="leaving")
+        except (TemporaryError, ToldToStop, PermanentError) as error:
+            log.warning("last_word_not_heard", why=error.summary)
+        return 1 if leave.reason == "failure" else 0
+
+    async def _unless_leaving(self, doing: Coroutine[Any, Any, _Result]) -> _Result:
+        """The result of `doing`; _Leave when a signal comes first."""
+        task = asyncio.ensure_future(doing)
+        leaving = asyncio.create_task(self._leaving.wait())
+        try:
+            await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise _Leave("signal", "The task was told to stop.")
+        finally:
+            for each in (task, leaving):
+                each.cancel()
+            await asyncio.gather(task, leaving, return_exceptions=True)
+
+
+async def _save(checkout: Checkout, publisher: Publisher, reason: str) -> tuple[str | None, str]:
+    """Commits and pushes what is unsaved. Gives the pushed commit, and a note when it went elsewhere."""
+    head, _ = await checkout.commit_leftovers(f"Save unfinished work\n\nDevFlow-Saved: {reason}\n")
+    try:
+        published = await publisher.publish(head)
+    except NotPushed as failure:
+        branch = await publisher.rescue(head)
+        return None, f"{failure.summary} The unsaved work is on the branch {branch}."
+    return (published.commit_sha if published else None), ""

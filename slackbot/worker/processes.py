@@ -1,0 +1,111 @@
+"""Starting and ending processes so that nothing of them is left, and hiding what the worker knows from them.
+
+Used by agent, shell_agent, git and main; reads /proc where there is one, `ps` elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger()
+
+_PR_SET_DUMPABLE = 4
+
+
+def dies_with_parent(command: tuple[str, ...]) -> tuple[str, ...]:
+    """`command` so that the kernel kills it when its parent dies (Linux with util-linux; else unchanged).
+
+    prctl(2) PR_SET_PDEATHSIG is set by setpriv(1) and not by a preexec_fn, which is unsafe with threads.
+    """
+    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    return (setpriv, "--pdeathsig", "KILL", "--", *command) if setpriv else command
+
+
+def take_secret(name: str) -> str | None:
+    """The environment variable `name`, removed from this process so that no child and no reader of
+    /proc/PID/environ finds it."""
+    value = os.environ.get(name)
+    if value is None:
+        return None
+    libc = ctypes.CDLL(None)
+    libc.getenv.restype = ctypes.c_void_p
+    address = libc.getenv(name.encode())
+    if address:
+        # unsetenv only forgets the pointer; the text would stay where /proc/PID/environ reads it.
+        ctypes.memset(address, 0, len(os.fsencode(value)))
+    del os.environ[name]
+    return value
+
+
+def forbid_inspection() -> None:
+    """Linux: other processes of this user can no longer read this one's memory, and it dumps no core."""
+    if sys.platform == "linux" and ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        log.warning("process_stays_inspectable")
+
+
+async def kill_session(leader: asyncio.subprocess.Process) -> None:
+    """SIGKILL to `leader` (started with start_new_session), its session and all its descendants; waits for it."""
+    for _ in range(5):  # a process may fork while we look
+        victims = _session_and_descendants(leader.pid)
+        for pid in victims:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if not victims:
+            break
+        await asyncio.sleep(0.01)
+    if leader.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            leader.kill()
+        await leader.wait()
+
+
+def signal_group(group: int, number: signal.Signals) -> bool:
+    """Sends `number` to a process group; False when nobody is in it any more."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # macOS says so for a group that holds only zombies
+        return False
+    return True
+
+
+def _session_and_descendants(leader: int) -> list[int]:
+    rows = list(_processes())
+    victims = {pid for pid, _, session in rows if leader in (pid, session)}
+    grew = True
+    while grew:
+        more = {pid for pid, parent, _ in rows if parent in victims} - victims
+        grew = bool(more)
+        victims |= more
+    return sorted(victims - {os.getpid()})
+
+
+def _processes() -> Iterator[tuple[int, int, int]]:
+    """(pid, parent, session; without /proc the process group) of every process that is not a zombie."""
+    if Path("/proc/self/stat").exists():
+        for entry in os.scandir("/proc"):
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    # The name in parentheses may hold anything, also spaces and parentheses (proc_pid_stat(5)).
+                    stat = Path(entry.path, "stat").read_text().rpartition(")")[2]
+                    state, parent, _group, session = stat.split()[:4]
+                    if state not in "ZX":
+                        yield int(entry.name), int(parent), int(session)
+        return
+    columns = ["ps", "-A", "-o", "pid=,ppid=,pgid=,state="]
+    for line in subprocess.run(columns, capture_output=True, text=True, check=False).stdout.splitlines():
+        pid, parent, group, state = line.split()[:4]
+        if not state.startswith("Z"):
+            yield int(pid), int(parent), int(group)

@@ -1,0 +1,173 @@
+"""What an agent has done in a turn so far, and telling the gateway about it.
+
+session/update messages of the agent go into a `TurnView`; `Reporter` sends pictures of it to the gateway
+and hears from there whether somebody cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Literal
+
+import structlog
+from acp.schema import (
+    AgentMessageChunk,
+    AgentPlanUpdate,
+    ContentToolCallContent,
+    TextContentBlock,
+    ToolCallProgress,
+    ToolCallStart,
+    ToolCallUpdate,
+    UsageUpdate,
+)
+
+from slackbot.core.errors import DevflowError, TemporaryError
+from slackbot.worker.gateway_client import Fenced, ToldToStop
+from slackbot.worker.output import Bounded, readable
+from slackbot.worker_protocol import (
+    MAX_RESPONSE_BYTES,
+    PROGRESS_SECONDS,
+    PlanEntry,
+    Progress,
+    ProgressReply,
+    Step,
+    ToolCall,
+)
+
+log = structlog.get_logger()
+
+PROGRESS_TEXT_CHARACTERS = 2000
+CHANGE_SECONDS = 1.0
+"""At most this often a change is reported."""
+MAX_TOOL_CALLS = 200
+SHOWN_TOOL_CALLS = 20
+TITLE_CHARACTERS = 200
+
+ToolStatus = Literal["pending", "in_progress", "completed", "failed"]
+
+
+class TurnView:
+    """The present picture of one turn, in bounded memory. `changed` is set by every visible change."""
+
+    def __init__(self, redact: Callable[[str], str]) -> None:
+        self._redact = redact
+        self._text = Bounded(MAX_RESPONSE_BYTES // 2, MAX_RESPONSE_BYTES // 2 - 4096)
+        self._calls: dict[str, ToolCall] = {}
+        self._live = ""
+        self._plan: tuple[PlanEntry, ...] = ()
+        self._new_paragraph = False
+        self._began = time.monotonic()
+        self.changed = asyncio.Event()
+
+    def update(self, update: object) -> None:
+        """Takes one session/update in; kinds that are not shown are passed over."""
+        match update:
+            case AgentMessageChunk(content=TextContentBlock(text=text)):
+                if self._new_paragraph and self._text.total_bytes:
+                    text = "\n\n" + text.lstrip("\n")
+                self._new_paragraph = False
+                self._text.add(text.encode("utf-8", "replace"))
+            case ToolCallStart() | ToolCallProgress() | ToolCallUpdate():
+                self._new_paragraph = True
+                self._tool_call(update)
+            case AgentPlanUpdate(entries=entries):
+                self._plan = tuple(
+                    PlanEntry(content=self._line(entry.content), status=entry.status) for entry in entries[:50]
+                )
+            case UsageUpdate():
+                return
+            case _:
+                log.debug("agent_update_passed_over", kind=type(update).__name__)
+                return
+        self.changed.set()
+
+    def _tool_call(self, update: ToolCallStart | ToolCallProgress | ToolCallUpdate) -> None:
+        # Some agents update a call that they never announced, hence insert-or-update.
+        call_id = update.tool_call_id
+        known = self._calls.get(call_id)
+        if known is None and len(self._calls) >= MAX_TOOL_CALLS:
+            del self._calls[next(iter(self._calls))]
+        title = self._line(update.title or "") or (known.title if known else "Tool call")
+        status: ToolStatus = update.status or (known.status if known else "pending")
+        self._calls[call_id] = ToolCall(id=call_id[:200], title=title, status=status)
+        for content in update.content or []:
+            if isinstance(content, ContentToolCallContent) and isinstance(content.content, TextContentBlock):
+                self._live = content.content.text[-PROGRESS_TEXT_CHARACTERS:]
+
+    def _line(self, text: str) -> str:
+        return self._redact(" ".join(readable(text[: 4 * TITLE_CHARACTERS]).split()))[:TITLE_CHARACTERS]
+
+    def progress(self, handle: str | None) -> Progress:
+        """The picture to report: the tail of what the agent says, or of what its tool writes meanwhile."""
+        text = self._text.last(2 * PROGRESS_TEXT_CHARACTERS) or readable(self._live)
+        return Progress(
+            text=self._redact(text)[-PROGRESS_TEXT_CHARACTERS:],
+            plan=self._plan,
+            tool_calls=tuple(self._calls.values())[-SHOWN_TOOL_CALLS:],
+            elapsed_seconds=int(time.monotonic() - self._began),
+            handle=handle,
+        )
+
+    def response(self) -> str:
+        """All that the agent said, bounded and redacted."""
+        return self._redact(self._text.text()).strip()
+
+    def steps(self) -> tuple[Step, ...]:
+        """What the agent did, in order."""
+        return tuple(Step(title=call.title, status=call.status) for call in self._calls.values())
+
+
+class Reporter:
+    """Reports a view until it is closed: at once on the first change, then at most every CHANGE_SECONDS
+    when something changed, and at least every PROGRESS_SECONDS. Used as an async context manager.
+
+    `cancelled` is set when a person cancelled the turn; `lost` when the turn is no longer this worker's.
+    """
+
+    def __init__(self, send: Callable[[Progress], Awaitable[ProgressReply]], view: TurnView) -> None:
+        self._send = send
+        self._view = view
+        self._task: asyncio.Task[None] | None = None
+        self.handle: str | None = None
+        self.cancelled = asyncio.Event()
+        self.lost: DevflowError | None = None
+
+    async def __aenter__(self) -> Reporter:
+        self._task = asyncio.create_task(self._report())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _report(self) -> None:
+        sent_at = time.monotonic()
+        pause = 0.0
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(
+                    self._view.changed.wait(), max(0.0, sent_at + PROGRESS_SECONDS - time.monotonic())
+                )
+                await asyncio.sleep(max(0.0, sent_at + pause - time.monotonic()))
+            self._view.changed.clear()
+            sent_at, pause = time.monotonic(), CHANGE_SECONDS
+            try:
+                reply = await self._send(self._view.progress(self.handle))
+            except TemporaryError as error:
+                log.info("progress_not_reported", why=error.summary)
+                continue
+            except (Fenced, ToldToStop) as error:
+                self.lost = error
+                self.cancelled.set()
+                return
+            except DevflowError as error:
+                log.warning("progress_refused", why=error.summary)
+                continue
+            self.handle = reply.handle or self.handle
+            if reply.cancel:
+                self.cancelled.set()

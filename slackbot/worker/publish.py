@@ -1,0 +1,235 @@
+"""From the agent's checkout to the branch on the host: take over, push, and rebase when others were faster.
+
+The commits come as a bundle out of the checkout; the push leaves from the worker's bare repository with a
+short-lived token. The branch is never forced. Rules of git's push output:
+https://git-scm.com/docs/git-push#_output
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from slackbot.core.errors import DevflowError
+from slackbot.worker.checkout import Checkout
+from slackbot.worker.git import Credentials, Git, GitFailed
+
+log = structlog.get_logger()
+
+PUSH_ATTEMPTS = 3
+RETRY_SECONDS = 1.0
+
+TokenSource = Callable[[bool], Awaitable[Credentials]]
+"""Gives credentials; True asks for new ones because the last were refused."""
+
+
+class NotPushed(DevflowError):
+    """The commits are in the checkout and not on the branch."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is on the branch now, and how much of it is new."""
+
+    commit_sha: str
+    files_changed: int
+    additions: int
+    deletions: int
+
+
+class Publisher:
+    """Takes commits over from one checkout and pushes them."""
+
+    def __init__(self, checkout: Checkout, token: TokenSource) -> None:
+        self._checkout = checkout
+        self._origin = checkout.origin
+        self._token = token
+
+    async def clone(self) -> None:
+        """Makes both repositories; NotPushed says in a sentence why it could not."""
+        branch = self._checkout.name
+        try:
+            await self._checkout.clone(await self._token(False))
+        except GitFailed as failure:
+            if "couldn't find remote ref" in failure.output:
+                raise NotPushed(
+                    f"The branch {branch} is not in the repository (any more).", "Start a new session."
+                ) from failure
+            raise NotPushed(
+                f"The repository could not be cloned: {_said(failure.output)}",
+                "Check that the GitHub App may read it, then retry.",
+            ) from failure
+
+    async def publish(self, head: str) -> Published | None:
+        """Pushes `head`, a commit of the checkout, to the working branch; None when there is nothing new.
+
+        When others pushed meanwhile, the commits are put on top of theirs and the checkout follows.
+        NotPushed says what is in the way; the commits then stay for the next try.
+        """
+        checkout = self._checkout
+        if head == checkout.synced:
+            return None
+        if not await checkout.descends(head, checkout.synced):
+            raise NotPushed(
+                f"Nothing was pushed: the checkout's HEAD ({head[:10]}) does not continue the working branch "
+                f"({checkout.synced[:10]}), so pushing it would need force, which DevFlow never uses.",
+                f"Ask the agent to check out {checkout.name} and to bring its changes there.",
+            )
+        await self._take_over(head)
+        ours = head
+        for _ in range(PUSH_ATTEMPTS):
+            before = await checkout.remote_head()
+            if await self._push(ours, checkout.branch):
+                return await self._settle(ours, head, before)
+            await checkout.fetch(await self._token(False))
+            theirs = await checkout.remote_head()
+            if await self._is_ancestor(ours, theirs):  # an earlier push arrived, only its answer was lost
+                return await self._settle(theirs, head, before)
+            if not await self._is_ancestor(theirs, ours):
+                ours = await self._rebase(ours, theirs)
+        raise NotPushed(
+            f"Nothing was pushed: others pushed to the branch {PUSH_ATTEMPTS} times while DevFlow tried.",
+            "The commits are kept; write again, or press Retry, to push them with the next turn.",
+        )
+
+    async def rescue(self, head: str) -> str:
+        """Pushes `head` to a branch of its own beside the working branch, and names it: the last resort
+        before the checkout goes away."""
+        name = f"{self._checkout.name}-unsaved-{head[:10]}"
+        await self._take_over(head)
+        if not await self._push(head, f"refs/heads/{name}"):
+            raise NotPushed(f"The branch {name} already exists with other commits.")
+        return name
+
+    # -- steps --------------------------------------------------------------------------------------
+
+    async def _take_over(self, head: str) -> None:
+        """Reads the checkout's new commits into the bare repository, every object checked."""
+        bundle = await self._checkout.bundle(head)
+        if bundle is not None:
+            try:
+                pack = await asyncio.to_thread(_pack_of, bundle)
+                # What fetch.fsckObjects does elsewhere; git before 2.46 skips it for bundles.
+                await self._origin("index-pack", "--strict", "--fix-thin", "--stdin", stdin=pack)
+            except GitFailed as failure:
+                raise NotPushed(
+                    f"Nothing was pushed: git found the new commits to be malformed ({_said(failure.output)}).",
+                    "Ask the agent to make its commits again with plain git.",
+                ) from failure
+            finally:
+                for path in self._checkout.place.scratch.glob("turn.*"):
+                    path.unlink(missing_ok=True)
+        await self._origin("update-ref", "refs/devflow/turn", head)
+
+    async def _push(self, commit: str, ref: str) -> bool:
+        """True when the branch on the host is at `commit`; False when it has moved on."""
+        refused_once = False
+        for attempt in range(PUSH_ATTEMPTS):
+            credentials = await self._token(refused_once)
+            status, output, errors = await self._origin.run(
+                "push", "--porcelain", "--no-verify", "--", self._checkout.url, f"{commit}:{ref}",
+                credentials=credentials,
+            )  # fmt: skip
+            if status == 0:
+                await self._origin("update-ref", ref, commit)
+                return True
+            verdict = next((line for line in output.splitlines() if line.startswith("!")), "")
+            if "[rejected]" in verdict:
+                return False
+            if "[remote rejected]" in verdict:
+                raise NotPushed(f"GitHub refused the push: {_said(errors, verdict)}", _remedy(errors + verdict))
+            unauthorized = re.search(r"Authentication failed|could not read (Username|Password)|error: 40[13]", errors)
+            if unauthorized and refused_once:
+                break
+            refused_once = unauthorized is not None
+            log.info("push_repeated", attempt=attempt + 1, why=_said(errors))
+            if not refused_once:
+                await asyncio.sleep(RETRY_SECONDS * 2**attempt)
+        raise NotPushed(
+            f"The push did not succeed: {_said(errors)}",
+            "The commits are kept; write again, or press Retry, to push them with the next turn.",
+        )
+
+    async def _rebase(self, ours: str, theirs: str) -> str:
+        """`ours`, as far as it is not on the branch yet, on top of `theirs`; NotPushed names the conflicts."""
+        place = self._checkout.place
+        tree = place.scratch / "rebase"
+        await self._origin("worktree", "add", "--quiet", "--detach", str(tree), ours)
+        inside = Git(None, place.scratch, cwd=tree, person=self._checkout.person)
+        # Authors stay as they are; only the committer of what is rewritten is the bot.
+        try:
+            await inside("rebase", "--quiet", "--onto", theirs, self._checkout.synced)
+            return (await inside("rev-parse", "HEAD")).strip()
+        except GitFailed as failure:
+            files = [
+                name for name in (await inside("diff", "--name-only", "-z", "--diff-filter=U")).split("\0") if name
+            ]
+            if not files:
+                raise NotPushed(f"Nothing was pushed: {failure.summary}", "Write again to try once more.") from failure
+            await self._checkout.show_remote()
+            shown = ", ".join(files[:10]) + (f" and {len(files) - 10} more" if len(files) > 10 else "")
+            branch = self._checkout.name
+            raise NotPushed(
+                f"Nothing was pushed: others pushed commits to {branch} that conflict with the new ones in {shown}.",
+                f"The new commits are kept in the agent's checkout. Tell the agent: `git merge origin/{branch}`, "
+                "resolve the conflicts, and commit; the next turn pushes the result.",
+            ) from failure
+        finally:
+            await self._origin.run("worktree", "remove", "--force", "--force", str(tree))
+            await asyncio.to_thread(shutil.rmtree, tree, ignore_errors=True)
+            await self._origin.run("worktree", "prune")
+
+    async def _settle(self, pushed: str, head: str, before: str) -> Published:
+        checkout = self._checkout
+        if pushed != head:
+            await checkout.move(pushed, head)
+        checkout.synced = pushed
+        await checkout.show_remote()
+        listing = await self._origin(
+            "diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", before, pushed
+        )
+        rows = [row.split("\t") for row in listing.split("\0") if row]
+        added, removed = (sum(int(row[column]) for row in rows if row[column] != "-") for column in (0, 1))
+        return Published(pushed, len(rows), added, removed)
+
+    async def _is_ancestor(self, ancestor: str, commit: str) -> bool:
+        status, _, errors = await replace(self._origin).run("merge-base", "--is-ancestor", ancestor, commit)
+        if status not in (0, 1):
+            raise GitFailed("merge-base", status, errors)
+        return status == 0
+
+
+def _pack_of(bundle: Path) -> Path:
+    """The pack inside a bundle: all that follows the empty line (https://git-scm.com/docs/gitformat-bundle)."""
+    pack = bundle.with_suffix(".pack")
+    with bundle.open("rb") as source, pack.open("wb") as target:
+        while source.readline() not in (b"\n", b""):
+            pass
+        shutil.copyfileobj(source, target)
+    return pack
+
+
+def _said(errors: str, verdict: str = "") -> str:
+    """What the other side said, in one line and bounded."""
+    lines = [re.sub(r"^(remote|fatal|error):\s*", "", line).strip() for line in errors.splitlines()]
+    reason = re.search(r"\(([^()]*)\)\s*$", verdict)
+    told = [line for line in lines if line and not line.startswith(("To http", "hint:", "!", "failed to push"))]
+    return "; ".join([*dict.fromkeys(told), *([reason[1]] if reason else [])])[:600] or "git gave no reason"
+
+
+def _remedy(text: str) -> str:
+    if "workflow" in text:
+        return (
+            "Give the GitHub App the permission to write workflows, or ask the agent to leave .github/workflows alone."
+        )
+    if "protected branch" in text.lower() or "GH006" in text or "GH013" in text:
+        return "Ask an administrator of the repository to let the GitHub App push to this branch."
+    if "GH001" in text or "large" in text.lower():
+        return "Ask the agent to take the large file out of its commits."
+    return "The commits are kept; once the cause is mended, write again to push them."
