@@ -138,9 +138,11 @@ def stop_ending(directory: Path) -> Ending | None:
 
 
 def remove_tree(path: Path) -> None:
-    """Removes a directory as far as this user can; read-only directories in it are no hindrance."""
+    """Removes a directory (or file) as far as this user can; read-only directories in it are no hindrance."""
     import shutil
 
+    if path.is_file():
+        path.unlink(missing_ok=True)
     shutil.rmtree(path, ignore_errors=True)
     if path.exists():
         for parent, _directories, _files in os.walk(path):

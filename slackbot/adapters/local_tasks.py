@@ -59,6 +59,8 @@ INHERITED_VARIABLES = (
 )  # fmt: skip
 """All that a worker gets of the bot's environment: the rest of it holds Slack's tokens."""
 
+SALT_FILE = ".salt.json"
+
 _ARN_PREFIX = "arn:devflow:ecs:local:000000000000"
 _PASSING_ERRORS = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT}
 _MAX_REASON_CHARACTERS = 1024
@@ -152,7 +154,8 @@ class LocalTasks:
     def _run(self, request: TaskRequest) -> TaskObservation:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._prune()
-        token_hash = hashlib.sha256(f"{self._cluster}\0{request.client_token}".encode()).hexdigest()
+        named = f"{self._salt()}\0{self._cluster}\0{request.client_token}"
+        token_hash = hashlib.sha256(named.encode()).hexdigest()
         task_id = token_hash[:32]
         directory = self._root / task_id
         lock = None if directory.exists() else self._make_directory(directory, request, token_hash)
@@ -164,6 +167,21 @@ class LocalTasks:
             finally:
                 os.close(lock)
         return self._observe(task_id, files.read_json(directory / files.STATE_FILE))
+
+    def _salt(self) -> str:
+        """Makes task ids, by which processes are killed, different from those of every other state directory."""
+        path = self._root / SALT_FILE
+        if not path.exists():
+            new = self._root / f".new-{uuid.uuid4().hex}"
+            files.write_json(new, {"salt": uuid.uuid4().hex})
+            with contextlib.suppress(FileExistsError):
+                os.link(new, path)  # of several that try at once, the first is heard
+            new.unlink()
+            files.fsync_directory(self._root)
+        salt = files.read_json(path)
+        if salt is None:
+            raise OSError(errno.EIO, "this file cannot be read", str(path))
+        return str(salt["salt"])
 
     def _make_directory(self, directory: Path, request: TaskRequest, token_hash: str) -> int | None:
         """Makes the directory appear whole and locked; None when another was first. Returns the lock."""

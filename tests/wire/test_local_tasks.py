@@ -87,6 +87,7 @@ class Machine:
         self.state_dir = tmp_path / "tasks"
         self.notes = tmp_path / "notes"
         self.notes.mkdir()
+        self.state_dir.mkdir()
         self.bots: list[subprocess.Popen[bytes]] = []
         self._opened: list[LocalTasks] = []
 
@@ -125,10 +126,12 @@ class Machine:
         await until(lambda: all((self.notes / name).exists() for name in names), f"{names} to say their pids")
         return {name: int((self.notes / name).read_text()) for name in names}
 
+    def task_ids(self) -> list[str]:
+        return [name for name in os.listdir(self.state_dir) if not name.startswith(".")]
+
     def processes(self) -> list[str]:
         """Every process that belongs to a task of this state directory, supervisors included."""
-        ids = [path.name for path in self.state_dir.glob("*") if not path.name.startswith(".")]
-        signs = [*(f"DEVFLOW_TASK_ID={task_id}" for task_id in ids), str(self.state_dir), str(self.notes)]
+        signs = [*(f"DEVFLOW_TASK_ID={task_id}" for task_id in self.task_ids()), str(self.state_dir), str(self.notes)]
         return [line for line in ps_lines(environment=True) if any(sign in line for sign in signs)]
 
     async def close(self) -> None:
@@ -395,7 +398,7 @@ async def test_a_bot_killed_in_the_middle_of_a_start(machine: Machine, then: str
     bot = machine.start_bot(["/bin/sleep", "600"], fate="die before the supervisor")
     bot.communicate(b"\n")
     assert bot.returncode == -signal.SIGKILL
-    (task_id,) = os.listdir(machine.state_dir)
+    (task_id,) = machine.task_ids()
     tasks = machine.open()
     if then == "is asked again":
         task = await start(tasks)
@@ -541,6 +544,16 @@ def test_the_log_is_bounded_and_keeps_the_end(tmp_path: Path) -> None:
     assert written.endswith(kept)
 
 
+async def test_state_directories_share_no_task(machine: Machine, tmp_path: Path) -> None:
+    """The same client token in two state directories is two tasks: neither's processes are the other's."""
+    other = LocalTasks(tmp_path / "other", command=["/bin/sleep", "600"])
+    mine, theirs = await start(machine.open()), await start(other)
+    assert mine.task_arn.rsplit("/", 1)[1] != theirs.task_arn.rsplit("/", 1)[1]
+    await other.stop_all("the other only")
+    await other.close()
+    assert [task.task_arn for task in await machine.open().list_tasks()] == [mine.task_arn]
+
+
 async def test_old_tasks_are_removed(machine: Machine) -> None:
     """A bot that starts forgets tasks that stopped a day ago, and no others."""
     tasks = machine.open(["/bin/sh", "-c", "exit 0"])
@@ -563,7 +576,8 @@ async def test_old_tasks_are_removed(machine: Machine) -> None:
         assert time.monotonic() < deadline
     found = await heir.describe_tasks([old.task_arn, young.task_arn])
     assert [task.last_status for task in found.values()] == ["MISSING", "STOPPED"]
-    assert os.listdir(machine.state_dir) == [machine.directory(young.task_arn).name]
+    assert machine.task_ids() == [machine.directory(young.task_arn).name]
+    assert not list(machine.state_dir.glob(".old-*"))
 
 
 # ---------------------------------------------------------------------------------------------- bad ground
