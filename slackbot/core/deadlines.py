@@ -9,9 +9,15 @@ TOUCH_SECONDS = TTL_SECONDS // 4
 """An item that must stay is written again when its `ttl` is nearer than this."""
 
 
+PULL_REQUEST_SECONDS = 14 * 24 * 3600
+"""A session whose pull request is open is remembered for so long after its last launch."""
+
+
 def must_stay(session: Session) -> bool:
-    """Whether the item may not expire: its session is live, or its pull request is open."""
-    return session.status.is_live or session.has_open_pull_request
+    """Whether the item may not expire: its session is live, or its pull request is open (for up to 14 days)."""
+    if session.status.is_live:
+        return True
+    return session.has_open_pull_request and session.updated_at - session.launched_at < PULL_REQUEST_SECONDS
 
 
 def next_deadline(session: Session, limits: Limits) -> int | None:
@@ -25,11 +31,11 @@ def next_deadline(session: Session, limits: Limits) -> int | None:
         heard_at = max(session.task.alive_at or 0, session.task.ready_at or 0)
         moments.append(heard_at + limits.silence_seconds + 1)
         working = session.working_turn
-        if working is None:
+        if working is None and not session.waiting_turns:
             moments.append(session.last_activity_at + limits.idle_seconds + limits.grace_seconds + 1)
             moments.append(session.launched_at + limits.max_session_seconds + limits.grace_seconds + 1)
-        elif working.cancelled_at is not None:
+        elif working is not None and working.cancelled_at is not None:
             moments.append(working.cancelled_at + limits.cancel_seconds + 1)
-        elif working.claimed_at is not None:
+        elif working is not None and working.claimed_at is not None:
             moments.append(working.claimed_at + limits.turn_seconds + limits.grace_seconds + 1)
     return min(moments, default=None)

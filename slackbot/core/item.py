@@ -42,6 +42,8 @@ _TOP = (
     "pr_url editor_url error_message error_remedy dropped_ts"
 ).split()
 
+_NUMBERS = frozenset("github_installation_id created_at updated_at ttl launch write_version due_at pr_number".split())
+
 
 def to_item(session: Session) -> Item:
     """The session as an item: every attribute under its name in the table."""
@@ -66,7 +68,8 @@ def to_item(session: Session) -> Item:
     if not item["slack"]["notices"]:
         del item["slack"]["notices"]
     # `history` is there from the start; everything else that is empty is absent.
-    return {name: value for name, value in item.items() if name == "history" or not _is_empty(value)}
+    kept = {"history", *session.extra}
+    return {name: value for name, value in item.items() if name in kept or not _is_empty(value)}
 
 
 def from_item(item: Item) -> Session:
@@ -85,6 +88,9 @@ def _from_item(item: Item) -> Session:
     known = {*_TOP, "repository_owner", "repository_name", "status", "history", "slack", "task", "branch"}
     known |= {"pull_request", "lease", "ended", "asides"}
     optional = {f.name for f in fields(Session) if f.default is not MISSING}
+    for name in _TOP:
+        if name in item and not isinstance(item[name], int if name in _NUMBERS else str):
+            raise TypeError(name)
     slack = dict(item["slack"])
     notices = tuple(_build(Notice, entry) for entry in slack.pop("notices", ()))
     return Session(
@@ -142,7 +148,8 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
 
 
 def _ended(entry: Mapping[str, Any]) -> Ended:
-    return Ended(by=EndedBy(entry["by"]), at=entry["at"], user_id=entry.get("user_id"))
+    ended = _build(Ended, entry)
+    return replace(ended, by=EndedBy(ended.by))
 
 
 def _build(kind: type[T], entry: Mapping[str, Any]) -> T:

@@ -18,7 +18,8 @@ def with_notice(session: Session, kind: str, now: int, values: Mapping[str, str]
     """
     if session.thread.lost is not None:
         return session
+    present = {name: value for name, value in (values or {}).items() if value}
     notice_id = f"{kind}:{session.launch}:{session.write_version}"
-    notice = Notice(notice_id=notice_id, kind=kind, at=now, values=dict(values or {}))
+    notice = Notice(notice_id=notice_id, kind=kind, at=now, values=present)
     notices = (*session.thread.notices, notice)[-MAX_NOTICES:]
     return replace(session, thread=replace(session.thread, notices=notices))

@@ -16,6 +16,9 @@ from slackbot.core.repository_name import RepositoryName
 TTL_SECONDS = 24 * 3600
 """An item may be removed this long after it was created or last updated."""
 
+WITHDRAWN = "deleted"
+"""`told_by` of a turn whose message was deleted before the agent began: nobody needs to be told."""
+
 MAX_WAITING_TURNS = 10
 """More prompts than these do not wait in one session; the person is told to wait."""
 
@@ -104,6 +107,7 @@ class Lease:
 
     owner: str
     until: int
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,7 @@ class Notice:
     kind: str
     at: int
     values: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -176,6 +181,7 @@ class Ended:
     by: EndedBy
     at: int
     user_id: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -255,7 +261,7 @@ class Session:
 
     def retryable_turn(self) -> Turn | None:
         """The last turn, where it failed or was cancelled: what Retry runs again."""
-        ended = [turn for turn in self.history if turn.state.is_ended]
+        ended = [turn for turn in self.history if turn.state.is_ended and turn.told_by != WITHDRAWN]
         last = ended[-1] if ended else None
         return last if last and last.state is not TurnState.ANSWERED else None
 

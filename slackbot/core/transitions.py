@@ -14,7 +14,7 @@ from slackbot.core import events as ev
 from slackbot.core import turn_rules
 from slackbot.core.errors import Fenced, IllegalTransition, UsageError
 from slackbot.core.notices import with_notice
-from slackbot.core.session import Branch, Ended, EndedBy, PullRequestState, Session, Status, TaskState
+from slackbot.core.session import Ended, EndedBy, PullRequestState, Session, Status, TaskState
 from slackbot.core.task_report import report_task
 
 _S, _R, _X, _E = Status.STARTING, Status.RUNNING, Status.STOPPED, Status.ERROR
@@ -46,7 +46,7 @@ TRANSITIONS: dict[Status, dict[type[ev.Event], tuple[Status, ...]]] = {
         {
             ev.PromptReceived: (_S,),
             ev.BranchMade: (_S,),
-            ev.BranchNameTaken: (_S,),
+            ev.BranchNameTaken: (_S, _E),
             ev.TaskStarted: (_S,),
             ev.LaunchFailed: (_E,),
             ev.TaskObserved: (_S, _E),
@@ -56,6 +56,7 @@ TRANSITIONS: dict[Status, dict[type[ev.Event], tuple[Status, ...]]] = {
             ev.CancelRequested: (_S,),
             ev.StopRequested: (_X,),
             ev.RetryRequested: (_S,),
+            ev.ThreadLost: (_X,),
             ev.TimePassed: (_S, _E),
         },
     ),
@@ -72,6 +73,7 @@ TRANSITIONS: dict[Status, dict[type[ev.Event], tuple[Status, ...]]] = {
             ev.CancelRequested: (_R,),
             ev.StopRequested: (_X,),
             ev.RetryRequested: (_R,),
+            ev.ThreadLost: (_X,),
             ev.TimePassed: (_R, _X, _E),
         },
     ),
@@ -84,7 +86,7 @@ TRANSITIONS: dict[Status, dict[type[ev.Event], tuple[Status, ...]]] = {
             ev.TaskObserved: (_X,),
             ev.WorkerLeft: (_X,),
             ev.BranchTidied: (_X,),
-            ev.RetryRequested: (_S,),
+            ev.RetryRequested: (_X, _S),
             ev.TimePassed: (_X,),
         },
     ),
@@ -97,7 +99,7 @@ TRANSITIONS: dict[Status, dict[type[ev.Event], tuple[Status, ...]]] = {
             ev.TaskObserved: (_E,),
             ev.WorkerLeft: (_E,),
             ev.BranchTidied: (_E,),
-            ev.RetryRequested: (_S,),
+            ev.RetryRequested: (_E, _S),
             ev.TimePassed: (_E,),
         },
     ),
@@ -133,6 +135,7 @@ def decide(session: Session, event: ev.Event, now: int) -> Session:
 def _prompt_received(session: Session, event: ev.PromptReceived, now: int) -> Session:
     if turn_rules.is_known(session, event.turn_id, event.prompt_ts):
         return session
+    session = _found_again(session)
     if session.status.is_live:
         return turn_rules.queue_prompt(session, event, now)
     if session.ended and session.ended.by.wakes_on_reply:
@@ -191,13 +194,15 @@ def _branch_name_taken(session: Session, event: ev.BranchNameTaken, now: int) ->
 
 def _branch_tidied(session: Session, event: ev.BranchTidied, now: int) -> Session:
     if event.deleted:
-        return replace(session, branch=Branch(attempts=session.branch.attempts, tidied_launch=session.launch))
+        gone = replace(session.branch, base_sha=None, tidied_launch=session.launch)
+        return replace(session, branch=gone)
     return replace(session, branch=replace(session.branch, tidied_launch=session.launch))
 
 
 def _pull_request_opened(session: Session, event: ev.PullRequestOpened, now: int) -> Session:
     asked = session.pull_request
-    told = replace(session, pr_number=event.number, pr_url=event.url, pull_request=PullRequestState(state="open"))
+    opened = PullRequestState(state="open", extra=asked.extra)
+    told = replace(session, pr_number=event.number, pr_url=event.url, pull_request=opened)
     values = {"number": str(event.number), "url": event.url, "user_id": asked.requested_by or session.user_id}
     kind = "pull_request_opened" if session.pr_number != event.number else "pull_request_shown"
     return with_notice(told, kind, now, values)
@@ -214,14 +219,13 @@ def _pull_request_refused(session: Session, event: ev.PullRequestRefused, now: i
 
 def _task_started(session: Session, event: ev.TaskStarted, now: int) -> Session:
     task = event.task
-    started = replace(
+    return replace(
         session,
         ecs_task_arn=task.task_arn,
         ecs_cluster_arn=task.cluster_arn or session.ecs_cluster_arn,
         ecs_task_definition_arn=task.task_definition_arn or session.ecs_task_definition_arn,
         task=replace(session.task, last_status=session.task.last_status or task.last_status),
     )
-    return started
 
 
 def _task_observed(session: Session, event: ev.TaskObserved, now: int) -> Session:
@@ -269,7 +273,7 @@ def _worker_left(session: Session, event: ev.WorkerLeft, now: int) -> Session:
         by = EndedBy.IDLE if event.reason == "idle" else EndedBy.AGE
         if session.waiting_turns:
             # A prompt came in while the worker was packing: it is worked on by the next one.
-            return launch_again(session, now)
+            return launch_again(turn_rules.fail_working(session, now), now)
         return end_session(session, now, status=_X, by=by, user_id=None, kind="stopped")
     if event.reason == "signal":
         summary = "The worker was told to stop by its machine; what was unsaved is pushed."
@@ -360,7 +364,10 @@ def end_session(
         values["waiting"] = str(waiting)
     if working:
         values["working"] = working.turn_id
-    if kind is None:
+    if status is _E:
+        # The notice may be posted when the session has long been started again, and its error forgotten.
+        values |= {"summary": session.error_message or "", "remedy": session.error_remedy or ""}
+    if kind is None or session.thread.lost is not None:
         return turn_rules.end_all(ended, now, told_by="-")
     noticed = with_notice(ended, kind, now, values)
     return turn_rules.end_all(noticed, now, told_by=noticed.thread.notices[-1].notice_id)
@@ -371,10 +378,15 @@ def _failed(session: Session, now: int, summary: str, remedy: str) -> Session:
     return end_session(blamed, now, status=_E, by=EndedBy.FAILURE, user_id=None, kind="failed")
 
 
+def _found_again(session: Session) -> Session:
+    """A thread that people write in can be posted in; if not, that will show again."""
+    return replace(session, thread=replace(session.thread, lost=None)) if session.thread.lost else session
+
+
 def launch_again(session: Session, now: int) -> Session:
     """A new launch: a greater number, a clean task, and no memory of the end or the error."""
     return replace(
-        session,
+        _found_again(session),
         status=_S,
         launch=max(now * 1000, session.launch + 1),
         ended=None,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from slackbot.core import events as ev
 from slackbot.core.clipping import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, clip
 from slackbot.core.errors import IllegalTransition, Refused, UsageError
-from slackbot.core.session import MAX_WAITING_TURNS, EndedBy, Session, Turn, TurnState
+from slackbot.core.session import MAX_WAITING_TURNS, WITHDRAWN, EndedBy, Session, Turn, TurnState
 
 BY_CLOCK = "-"
 """`cancelled_by` of a turn that ran out of time."""
@@ -69,7 +69,7 @@ def delete_prompt(session: Session, event: ev.PromptDeleted, now: int) -> Sessio
         response="Withdrawn: the message was deleted before the agent began.",
         responded_at=now,
         cancelled_by=turn.user_id,
-        told_by="deleted",
+        told_by=WITHDRAWN,
     )
     return session.with_turn(withdrawn)
 
@@ -141,6 +141,9 @@ def retry(session: Session, event: ev.RetryRequested, now: int) -> Session:
     last = session.retryable_turn()
     if last is None:
         raise UsageError("The last prompt was answered, so there is nothing to run again.", "Write a new one.")
+    if any(not turn.state.is_ended and _is_same_prompt(turn, last) for turn in session.history):
+        # Pressed twice, or on two messages: it waits already.
+        return session
     again = Turn(
         turn_id=event.turn_id,
         user_id=event.user_id,
@@ -184,6 +187,15 @@ def keep_time(session: Session, limits: ev.Limits, now: int) -> Session:
     return session
 
 
+def fail_working(session: Session, now: int) -> Session:
+    """The worker left in the middle of a turn: it may have done part of it, so it is not run again unasked."""
+    working = session.working_turn
+    if working is None:
+        return session
+    text = "The worker left while this was in work; it may have done part of it."
+    return session.with_turn(replace(working, state=TurnState.FAILED, response=text, responded_at=now))
+
+
 def end_all(session: Session, now: int, *, told_by: str) -> Session:
     """The session is over: the turn in work and those that wait end with it, told by one notice."""
     failed = session.ended is not None and session.ended.by is EndedBy.FAILURE
@@ -205,6 +217,10 @@ def answer_posted(session: Session, event: ev.AnswerPosted, now: int) -> Session
     if turn is None or turn.response_ts is not None:
         return session
     return session.with_turn(replace(turn, response_ts=event.response_ts))
+
+
+def _is_same_prompt(turn: Turn, other: Turn) -> bool:
+    return turn.prompt == other.prompt and turn.prompt_ts == other.prompt_ts
 
 
 def _new_turn(event: ev.PromptReceived, now: int, state: TurnState) -> Turn:
