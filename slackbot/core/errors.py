@@ -43,6 +43,10 @@ class PermanentError(DevflowError):
     """A foreign system said no, and would say no again."""
 
 
+class ThreadUnreachable(PermanentError):
+    """Nothing can be posted in this thread or channel any more (archived, bot removed, app uninstalled)."""
+
+
 class TemporaryError(DevflowError):
     """A foreign system did not answer, or asked to wait. Worth trying again.
 
