@@ -6,21 +6,14 @@ Called by the Web API methods (for the app) and by `people.py` (for persons), af
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Sequence
-from typing import Any
 
 from slackbot.sandbox.slack import block_rules, events, shapes
 from slackbot.sandbox.slack import text as slack_text
 from slackbot.sandbox.slack.faults import SlackError
 from slackbot.sandbox.slack.store import Document
 from slackbot.sandbox.slack.workspace import Workspace
-
-TEXT_CHARACTERS = 40_000
-UPDATE_TEXT_CHARACTERS = 4_000
-"""https://docs.slack.dev/reference/methods/chat.update answers `msg_too_long` far below chat.postMessage."""
-METADATA_BYTES = 16_000
 
 
 class Conversation:
@@ -89,7 +82,7 @@ class Conversation:
         username: str | None = None,
         subtype: str | None = None,
     ) -> Document:
-        """A message of the app; limits were checked by `checked_body`."""
+        """A message of the app; limits were checked by `message_rules.py`."""
         body = self._app_body(text, blocks, attachments)
         if metadata:
             body["metadata"] = metadata
@@ -279,40 +272,6 @@ class Conversation:
             event_ts = workspace.next_ts()
             workspace.emit(events.reaction(channel, message, name, user_id, add, event_ts), channel)
         self._publish("reaction", channel, message)
-
-    # Checking what an app sends
-
-    def checked_body(self, arguments: dict[str, Any], *, text_limit: int = TEXT_CHARACTERS) -> Document:
-        """text, blocks and attachments of an app's message, or Slack's refusal of them."""
-        text, blocks, attachments = (arguments.get(key) for key in ("text", "blocks", "attachments"))
-        markdown = arguments.get("markdown_text")
-        if markdown is not None:
-            if text or blocks:
-                raise SlackError("markdown_text_conflict")
-            blocks, text = [{"type": "markdown", "text": markdown}], markdown
-        if blocks:
-            problems = block_rules.message_problems(blocks)
-            if problems:
-                raise SlackError("invalid_blocks", problems, errors=[problem[8:] for problem in problems])
-            if block_rules.is_too_long(blocks):
-                raise SlackError("msg_blocks_too_long")
-        if text is not None and len(text) > text_limit:
-            raise SlackError("msg_too_long")
-        if not (text or "").strip() and not blocks and not attachments:
-            raise SlackError("no_text")
-        return {"text": text, "blocks": blocks, "attachments": attachments}
-
-    @staticmethod
-    def checked_metadata(metadata: Any) -> Document | None:
-        """https://docs.slack.dev/messaging/message-metadata"""
-        if metadata is None or metadata == {}:
-            return None
-        valid = isinstance(metadata, dict) and isinstance(metadata.get("event_payload"), dict)
-        if not valid or not isinstance(metadata.get("event_type"), str) or not metadata["event_type"]:
-            raise SlackError("invalid_metadata_format")
-        if len(json.dumps(metadata["event_payload"]).encode()) > METADATA_BYTES:
-            raise SlackError("metadata_too_large")
-        return {"event_type": metadata["event_type"], "event_payload": metadata["event_payload"]}
 
     def _publish(self, kind: str, channel: Document, message: Document) -> None:
         shape = shapes.page_message(self._workspace, channel["id"], message)

@@ -13,6 +13,7 @@ from typing import Any
 
 from slackbot.sandbox.slack.conversation import Conversation
 from slackbot.sandbox.slack.faults import SlackError
+from slackbot.sandbox.slack.message_rules import checked_body, checked_metadata
 from slackbot.sandbox.slack.socket_mode import Ack, SocketMode
 from slackbot.sandbox.slack.store import Document
 from slackbot.sandbox.slack.workspace import Workspace
@@ -162,8 +163,8 @@ class Interactions:
         if body.get("delete_original") and message_ts is not None:
             self._delete_original(channel, user_id, message_ts, is_ephemeral)
             return
-        checked = self._conversation.checked_body(body)
-        metadata = self._conversation.checked_metadata(body.get("metadata"))
+        checked = checked_body(body)
+        metadata = checked_metadata(body.get("metadata"))
         if body.get("replace_original") and message_ts is not None:
             if is_ephemeral:
                 original = self._conversation.ephemeral(channel_id, message_ts, user_id)

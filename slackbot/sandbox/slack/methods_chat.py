@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from slackbot.sandbox.slack import shapes
-from slackbot.sandbox.slack.conversation import UPDATE_TEXT_CHARACTERS
 from slackbot.sandbox.slack.faults import SlackError
+from slackbot.sandbox.slack.message_rules import UPDATE_TEXT_CHARACTERS, checked_body, checked_metadata
 from slackbot.sandbox.slack.store import Document
 from slackbot.sandbox.slack.web_api import Answer, Arguments, Method, Rooms
 
@@ -47,13 +47,13 @@ def writable_channel(rooms: Rooms, channel_id: str) -> Document:
 
 def _post_message(rooms: Rooms, arguments: Arguments) -> Answer:
     channel = writable_channel(rooms, arguments["channel"])
-    body = rooms.conversation.checked_body(arguments)
+    body = checked_body(arguments)
     message = rooms.conversation.post_as_app(
         channel,
         text=body["text"] or "",
         blocks=body["blocks"],
         attachments=body["attachments"],
-        metadata=rooms.conversation.checked_metadata(arguments.get("metadata")),
+        metadata=checked_metadata(arguments.get("metadata")),
         thread_ts=arguments.get("thread_ts"),
         broadcast=arguments.get("reply_broadcast", False),
         username=arguments.get("username"),
@@ -67,7 +67,7 @@ def _post_ephemeral(rooms: Rooms, arguments: Arguments) -> Answer:
     user_id = arguments["user"]
     if not rooms.workspace.store.is_member(channel["id"], user_id):
         raise SlackError("user_not_in_channel")
-    body = rooms.conversation.checked_body(arguments)
+    body = checked_body(arguments)
     thread_ts = arguments.get("thread_ts")
     message = rooms.conversation.post_ephemeral(
         channel,
@@ -95,9 +95,9 @@ def _update(rooms: Rooms, arguments: Arguments) -> Answer:
     metadata: Any = arguments.get("metadata")
     body: Document = {}
     if metadata is None or set(arguments) & {"text", "blocks", "attachments", "markdown_text"}:
-        body = rooms.conversation.checked_body(arguments, text_limit=UPDATE_TEXT_CHARACTERS)
+        body = checked_body(arguments, text_limit=UPDATE_TEXT_CHARACTERS)
     if metadata:
-        metadata = rooms.conversation.checked_metadata(metadata)
+        metadata = checked_metadata(metadata)
     changed = rooms.conversation.change_as_app(channel, message, body, metadata)
     shape = shapes.api_message(rooms.workspace, channel["id"], changed, include_metadata=True)
     return {"channel": channel["id"], "ts": changed["ts"], "text": changed.get("text", ""), "message": shape}

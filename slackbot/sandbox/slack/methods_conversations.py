@@ -1,4 +1,4 @@
-"""conversations.*, users.*, usergroups.*, team, bots, auth and apps.connections: what the app may know.
+"""conversations.* and users.conversations: channels, their members and their messages.
 
 Called by `web_api.py` with checked arguments; reads `workspace.py` and `store.py`.
 https://docs.slack.dev/reference/methods
@@ -13,7 +13,6 @@ from typing import Any
 
 from slackbot.sandbox.slack import shapes
 from slackbot.sandbox.slack.faults import SlackError
-from slackbot.sandbox.slack.socket_mode import websocket_url
 from slackbot.sandbox.slack.store import Document
 from slackbot.sandbox.slack.web_api import Answer, Arguments, Method, Rooms
 
@@ -47,7 +46,7 @@ def _limit(arguments: Arguments, default: int) -> int:
     return limit
 
 
-def _page(name: str, items: Sequence[Any], arguments: Arguments, default: int = 100) -> Answer:
+def page_of(name: str, items: Sequence[Any], arguments: Arguments, default: int = 100) -> Answer:
     """One page of a list that is small enough to be sliced."""
     cursor = arguments.get("cursor")
     offset = _decode_cursor(cursor) if cursor else "0"
@@ -131,7 +130,7 @@ def _messages(
 
 def _members(rooms: Rooms, arguments: Arguments) -> Answer:
     channel = rooms.workspace.channel(arguments["channel"])
-    return _page("members", rooms.workspace.store.members(channel["id"]), arguments)
+    return page_of("members", rooms.workspace.store.members(channel["id"]), arguments)
 
 
 def _list(rooms: Rooms, arguments: Arguments, *, member_id: str | None = None) -> Answer:
@@ -149,7 +148,7 @@ def _list(rooms: Rooms, arguments: Arguments, *, member_id: str | None = None) -
         absent = member_id is not None and not workspace.store.is_member(channel["id"], member_id)
         if kind in types and not hidden and not archived and not absent:
             found.append(shapes.api_channel(workspace, channel, with_members=not channel["is_im"]))
-    return _page("channels", found, arguments)
+    return page_of("channels", found, arguments)
 
 
 def _users_conversations(rooms: Rooms, arguments: Arguments) -> Answer:
@@ -194,89 +193,10 @@ def _open(rooms: Rooms, arguments: Arguments) -> Answer:
     return {**answer, "channel": {"id": channel["id"]}}
 
 
-# users.*, usergroups.*
-
-
-def _user_info(rooms: Rooms, arguments: Arguments) -> Answer:
-    user = rooms.workspace.user(arguments["user"])
-    return {"user": {**user, "locale": "en-GB"} if arguments.get("include_locale") else user}
-
-
-def _users_list(rooms: Rooms, arguments: Arguments) -> Answer:
-    answer = _page("members", rooms.workspace.store.all("user"), arguments)
-    return {**answer, "cache_ts": int(rooms.workspace.clock())}
-
-
-def _usergroup_users(rooms: Rooms, arguments: Arguments) -> Answer:
-    group = rooms.workspace.store.get("usergroup", arguments["usergroup"])
-    if group is None:
-        raise SlackError("no_such_subteam")
-    return {"users": group["users"]}
-
-
-def _usergroups(rooms: Rooms, arguments: Arguments) -> Answer:
-    groups = rooms.workspace.store.all("usergroup")
-    if not arguments.get("include_users"):
-        groups = [{key: value for key, value in group.items() if key != "users"} for group in groups]
-    return {"usergroups": groups}
-
-
-# The app itself
-
-
-def _auth_test(rooms: Rooms, arguments: Arguments) -> Answer:
-    workspace = rooms.workspace
-    return {
-        "url": f"{workspace.base_url}/",
-        "team": workspace.app.team_name,
-        "user": workspace.app.bot_name,
-        "team_id": workspace.app.team_id,
-        "user_id": workspace.app.bot_user_id,
-        "bot_id": workspace.app.bot_id,
-        "is_enterprise_install": False,
-    }
-
-
-def _bot_info(rooms: Rooms, arguments: Arguments) -> Answer:
-    bot = rooms.workspace.presence()
-    if arguments.get("bot") not in (None, bot["id"]):
-        raise SlackError("bot_not_found")
-    return {"bot": bot}
-
-
-def _team_info(rooms: Rooms, arguments: Arguments) -> Answer:
-    app = rooms.workspace.app
-    if arguments.get("team") not in (None, app.team_id):
-        raise SlackError("team_not_found")
-    return {
-        "team": {
-            "id": app.team_id,
-            "name": app.team_name,
-            "domain": app.team_domain,
-            "url": f"{rooms.workspace.base_url}/",
-            "email_domain": "",
-            "icon": {},
-        }
-    }
-
-
-def _connections_open(rooms: Rooms, arguments: Arguments) -> Answer:
-    return {"url": websocket_url(rooms.workspace.base_url, rooms.sockets.new_ticket())}
-
-
-_PAGED = {"cursor": "str", "limit": "int"}
+PAGED = {"cursor": "str", "limit": "int"}
 _TIMES = {"oldest": "str", "latest": "str", "inclusive": "bool", "include_all_metadata": "bool"}
 
 METHODS = (
-    Method("auth.test", _auth_test, {"team_id": "str"}),
-    Method("apps.connections.open", _connections_open, {}, is_app_level=True),
-    Method("bots.info", _bot_info, {"bot": "str"}, scopes=("users:read",)),
-    Method(
-        "team.info",
-        _team_info,
-        {"team": "str", "domain": "str", "include_slackbot_availability": "bool"},
-        scopes=("team:read",),
-    ),
     Method(
         "conversations.info",
         _info,
@@ -287,19 +207,19 @@ METHODS = (
     Method(
         "conversations.replies",
         _replies,
-        {"channel": "str", "ts": "str", **_TIMES, **_PAGED},
+        {"channel": "str", "ts": "str", **_TIMES, **PAGED},
         required=("channel", "ts"),
         scopes=_HISTORY,
     ),
     Method(
         "conversations.history",
         _history,
-        {"channel": "str", **_TIMES, **_PAGED},
+        {"channel": "str", **_TIMES, **PAGED},
         required=("channel",),
         scopes=_HISTORY,
     ),
-    Method("conversations.members", _members, {"channel": "str", **_PAGED}, required=("channel",), scopes=_READ),
-    Method("conversations.list", _list, {"types": "list", "exclude_archived": "bool", **_PAGED}, scopes=_READ),
+    Method("conversations.members", _members, {"channel": "str", **PAGED}, required=("channel",), scopes=_READ),
+    Method("conversations.list", _list, {"types": "list", "exclude_archived": "bool", **PAGED}, scopes=_READ),
     Method("conversations.join", _join, {"channel": "str"}, required=("channel",), scopes=("channels:join",)),
     Method(
         "conversations.open",
@@ -310,28 +230,7 @@ METHODS = (
     Method(
         "users.conversations",
         _users_conversations,
-        {"user": "str", "types": "list", "exclude_archived": "bool", **_PAGED},
+        {"user": "str", "types": "list", "exclude_archived": "bool", **PAGED},
         scopes=_READ,
-    ),
-    Method(
-        "users.info",
-        _user_info,
-        {"user": "str", "include_locale": "bool"},
-        required=("user",),
-        scopes=("users:read",),
-    ),
-    Method("users.list", _users_list, {"include_locale": "bool", **_PAGED}, scopes=("users:read",)),
-    Method(
-        "usergroups.users.list",
-        _usergroup_users,
-        {"usergroup": "str", "include_disabled": "bool"},
-        required=("usergroup",),
-        scopes=("usergroups:read",),
-    ),
-    Method(
-        "usergroups.list",
-        _usergroups,
-        {"include_count": "bool", "include_disabled": "bool", "include_users": "bool"},
-        scopes=("usergroups:read",),
     ),
 )

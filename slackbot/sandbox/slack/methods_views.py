@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from slackbot.sandbox.slack import shapes
 from slackbot.sandbox.slack.faults import SlackError
+from slackbot.sandbox.slack.message_rules import checked_body
 from slackbot.sandbox.slack.methods_chat import writable_channel
 from slackbot.sandbox.slack.views import shape as view_shape
 from slackbot.sandbox.slack.web_api import Answer, Arguments, Method, Rooms
@@ -69,7 +70,7 @@ def _complete_upload(rooms: Rooms, arguments: Arguments) -> Answer:
         channel_ids.append(arguments["channel_id"])
     text, blocks = arguments.get("initial_comment") or "", arguments.get("blocks")
     if text or blocks:
-        rooms.conversation.checked_body({"text": text, "blocks": blocks})
+        checked_body({"text": text, "blocks": blocks})
     thread_ts = arguments.get("thread_ts")
     channels = [writable_channel(rooms, channel_id) for channel_id in channel_ids]
     if thread_ts:

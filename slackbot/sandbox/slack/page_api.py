@@ -1,7 +1,7 @@
 """The page's JSON API and its live stream: what persons see, and what they do.
 
-The page (`page/`) calls it; it reads through `people.py` and `shapes.py` and acts through `people.py`. Only the page
-itself may call: foreign hosts and origins are refused, so that no web page elsewhere can give commands here.
+The page (`page/`) calls it; it reads through `people.py` and `shapes.py` and acts through `people.py`.
+`page_guard.py` has refused everyone but the page itself before.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ class PageApi:
         )
 
     async def _action(self, body: Body) -> Body:
-        chosen = {key: value for key, value in body.items() if key.startswith("selected_")}
+        chosen = {key: value for key, value in body.items() if key.startswith("selected_") or key == "rich_text_value"}
         return await self._people.press(
             _text(body, "user_id"),
             _text(body, "action_id"),
@@ -287,37 +287,6 @@ class PageApi:
         except PersonRefusedError as error:
             return _refused(error)
         return web.json_response({"ok": True, "file_id": file_id})
-
-
-def guard(allowed_hosts: Callable[[], frozenset[str]]) -> Any:
-    """Middleware: the page's addresses answer only to this host's own page.
-
-    A foreign Host is a rebinding attack, a foreign Origin another site's script; a POST that is not JSON could be
-    sent by another site's form without asking.
-    """
-
-    @web.middleware
-    async def middleware(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        if request.path.startswith(("/api/", "/link/", "/response/", "/upload/", "/files-pri/")):
-            return await handler(request)  # these ask for a token, a ticket or an unguessable address
-        hosts = allowed_hosts()
-        if request.headers.get("Host", "") not in hosts:
-            raise web.HTTPForbidden(text="This sandbox answers only under its own address.")
-        origin = request.headers.get("Origin")
-        foreign = origin is not None and origin.removeprefix("http://") not in hosts
-        if foreign or request.headers.get("Sec-Fetch-Site") == "cross-site":
-            raise web.HTTPForbidden(text="This sandbox takes nothing from other sites.")
-        if request.method == "POST":
-            is_upload = request.path == "/sandbox/api/upload"
-            if not is_upload and request.content_type != "application/json":
-                raise web.HTTPUnsupportedMediaType(text="Send application/json.")
-            if is_upload and request.content_type.startswith(("multipart/", "text/plain", "application/x-www-form")):
-                raise web.HTTPUnsupportedMediaType(text="Send the bytes as application/octet-stream.")
-        return await handler(request)
-
-    return middleware
 
 
 def _json_handler(act: Callable[[Body], Awaitable[Body]]) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -11,10 +11,11 @@ from typing import Any
 
 from slackbot.sandbox.slack import events, shapes
 from slackbot.sandbox.slack import text as slack_text
-from slackbot.sandbox.slack.conversation import TEXT_CHARACTERS, Conversation
+from slackbot.sandbox.slack.conversation import Conversation
 from slackbot.sandbox.slack.faults import PersonRefusedError, SlackError
 from slackbot.sandbox.slack.files import Files
 from slackbot.sandbox.slack.interactions import Interactions
+from slackbot.sandbox.slack.message_rules import TEXT_CHARACTERS
 from slackbot.sandbox.slack.person_interactions import PersonInteractions
 from slackbot.sandbox.slack.store import Document
 from slackbot.sandbox.slack.views import Views

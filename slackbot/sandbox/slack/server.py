@@ -16,16 +16,19 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from slackbot.sandbox.slack import methods_chat, methods_conversations, methods_views
+from slackbot.sandbox.slack import methods_chat, methods_conversations, methods_users, methods_views
 from slackbot.sandbox.slack.app_description import describe_app
 from slackbot.sandbox.slack.conversation import Conversation
+from slackbot.sandbox.slack.deliveries import EVENT_RETRY_DELAYS_SECONDS
 from slackbot.sandbox.slack.faults import ApiCall, FaultHook, SlackError
 from slackbot.sandbox.slack.files import MAX_APP_UPLOAD_BYTES, Files
 from slackbot.sandbox.slack.interactions import Interactions
-from slackbot.sandbox.slack.page_api import PageApi, guard
+from slackbot.sandbox.slack.message_rules import checked_body
+from slackbot.sandbox.slack.page_api import PageApi
 from slackbot.sandbox.slack.page_feed import PageFeed
+from slackbot.sandbox.slack.page_guard import guard
 from slackbot.sandbox.slack.people import People
-from slackbot.sandbox.slack.socket_mode import EVENT_RETRY_DELAYS_SECONDS, SocketMode
+from slackbot.sandbox.slack.socket_mode import SocketMode
 from slackbot.sandbox.slack.store import Document, Store
 from slackbot.sandbox.slack.views import Views
 from slackbot.sandbox.slack.web_api import Rooms, WebApi
@@ -108,7 +111,12 @@ class SlackStandIn:
         )
         self.people = People(self.workspace, self.conversation, self._interactions, self.views, self.files)
         rooms = Rooms(self.workspace, self.conversation, self._interactions, self.views, self.files, self.sockets)
-        methods = (*methods_chat.METHODS, *methods_conversations.METHODS, *methods_views.METHODS)
+        methods = (
+            *methods_chat.METHODS,
+            *methods_conversations.METHODS,
+            *methods_users.METHODS,
+            *methods_views.METHODS,
+        )
         self._web_api = WebApi(rooms, methods)
         self._page_api = PageApi(
             self.workspace,
@@ -229,7 +237,7 @@ class SlackStandIn:
         channel = self.workspace.channel(WELCOME_CHANNEL_ID)
         root_ts: str | None = None
         for message in self._welcome:
-            body = self.conversation.checked_body(message)
+            body = checked_body(message)
             posted = self.conversation.post_as_app(
                 channel, text=body["text"] or "", blocks=body["blocks"], thread_ts=root_ts
             )
@@ -278,7 +286,7 @@ class SlackStandIn:
     # What the page is told of the sockets
 
     def _tell_sockets(self, connections: int) -> None:
-        self._feed.publish({"type": "socket", "socket_connections": connections})
+        self._feed.publish({"type": "socket", "connections": connections})
 
     def _tell_lost(self, payload: Document) -> None:
         event = payload["event"]

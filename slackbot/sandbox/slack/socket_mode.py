@@ -1,6 +1,6 @@
-"""Socket Mode: tickets, connections, and the delivery of envelopes until they are acknowledged.
+"""Socket Mode: tickets, connections, and what goes over them.
 
-Events come from `workspace.emit` and stay in `store.py` until acknowledged; commands and interactions come
+Events come from `deliveries.py`, which sends them until they are acknowledged; commands and interactions come
 from `interactions.py` and wait for their answer. Each envelope goes to any one connection.
 https://docs.slack.dev/apis/events-api/using-socket-mode
 """
@@ -19,14 +19,13 @@ from typing import Any
 import structlog
 from aiohttp import WSMsgType, web
 
+from slackbot.sandbox.slack.deliveries import EventDeliveries
 from slackbot.sandbox.slack.faults import SlackError
 from slackbot.sandbox.slack.store import Document, Store
 
 log = structlog.get_logger()
 
 MAX_CONNECTIONS = 10
-EVENT_RETRY_DELAYS_SECONDS = (0.0, 60.0, 300.0)
-"""https://docs.slack.dev/apis/events-api#retries"""
 
 
 @dataclass(frozen=True)
@@ -49,22 +48,6 @@ class _Connection:
         self.outgoing.put_nowait(json.dumps(envelope))
 
 
-@dataclass(eq=False)
-class _Delivery:
-    event_id: str
-    payload: Document
-    attempt: int = 0
-    envelope_id: str | None = None
-    connection: _Connection | None = None
-    timer: asyncio.TimerHandle | None = None
-    is_waiting: bool = False
-
-    def cancel_timer(self) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-
-
 class SocketMode:
     """All sockets of the app. `on_change` is told the number of connections, `on_lost` an event given up."""
 
@@ -79,20 +62,22 @@ class SocketMode:
         on_change: Callable[[int], None],
         on_lost: Callable[[Document], None],
     ) -> None:
-        self._store = store
         self._app_id = app_id
-        self._ack_timeout_seconds = ack_timeout_seconds
-        self._retry_delays_seconds = tuple(retry_delays_seconds)
-        self._undelivered_seconds = undelivered_seconds
         self._on_change = on_change
-        self._on_lost = on_lost
         self._tickets: set[str] = set()
         self._connections: list[_Connection] = []
         self._turn = 0
-        self._deliveries: dict[str, _Delivery] = {}
-        self._events_by_envelope: dict[str, str] = {}
         self._requests: dict[str, asyncio.Future[Ack]] = {}
         self._is_running = False
+        self._deliveries = EventDeliveries(
+            store,
+            self._pick,
+            ack_timeout_seconds=ack_timeout_seconds,
+            retry_delays_seconds=retry_delays_seconds,
+            undelivered_seconds=undelivered_seconds,
+            on_lost=on_lost,
+        )
+        self.deliver = self._deliveries.add
 
     @property
     def connection_count(self) -> int:
@@ -100,21 +85,17 @@ class SocketMode:
 
     @property
     def undelivered_count(self) -> int:
-        return len(self._deliveries)
+        return len(self._deliveries)  # sent, waiting for a retry, or waiting for a socket
 
     def start(self) -> None:
         """Takes up what an earlier run left unacknowledged."""
         self._is_running = True
-        for event_id, attempt, payload in self._store.deliveries():
-            delivery = _Delivery(event_id, payload, attempt)
-            self._deliveries[event_id] = delivery
-            self._wait_for_socket(delivery)
+        self._deliveries.start()
 
     async def stop(self) -> None:
         """Closes every socket; what is unacknowledged stays in the store."""
         self._is_running = False
-        for delivery in self._deliveries.values():
-            delivery.cancel_timer()
+        self._deliveries.stop()
         for future in self._requests.values():
             if not future.done():
                 future.set_result(Ack(error="dispatch_failed"))
@@ -134,7 +115,7 @@ class SocketMode:
         if ticket not in self._tickets or not self._is_running:
             return web.json_response({"ok": False, "error": "invalid_ticket"}, status=404)
         self._tickets.discard(ticket)
-        socket = web.WebSocketResponse(heartbeat=30.0, max_msg_size=1 << 20)
+        socket = web.WebSocketResponse(timeout=1.0, heartbeat=30.0, max_msg_size=1 << 20)
         await socket.prepare(request)
         if len(self._connections) >= MAX_CONNECTIONS:
             await socket.send_json(_disconnect("too_many_websockets"))
@@ -152,9 +133,7 @@ class SocketMode:
             }
         )  # fmt: skip
         self._on_change(len(self._connections))
-        for delivery in list(self._deliveries.values()):
-            if delivery.is_waiting:
-                self._send(delivery)
+        self._deliveries.socket_opened()
         writer = asyncio.create_task(self._write(connection))
         try:
             async for message in socket:
@@ -180,9 +159,7 @@ class SocketMode:
         if not self._is_running:
             return
         self._on_change(len(self._connections))
-        for delivery in list(self._deliveries.values()):
-            if delivery.connection is connection:
-                self._failed(delivery)
+        self._deliveries.socket_closed(connection)
 
     async def disconnect(self, reason: str, *, abruptly: bool = False) -> None:
         """Tells every socket to reconnect, as Slack does now and then; or cuts them with no word."""
@@ -204,75 +181,6 @@ class SocketMode:
             return None
         self._turn += 1
         return ready[self._turn % len(ready)]
-
-    # Events: delivered until acknowledged, or given up after the last retry
-
-    def deliver(self, event_id: str, payload: Document) -> None:
-        """Sends an event that the store keeps, once the transaction that wrote it has ended."""
-        delivery = _Delivery(event_id, payload)
-        self._deliveries[event_id] = delivery
-        if self._is_running:
-            asyncio.get_running_loop().call_soon(self._send, delivery)
-
-    def _send(self, delivery: _Delivery) -> None:
-        delivery.cancel_timer()
-        if not self._is_running or delivery.event_id not in self._deliveries:
-            return
-        connection = self._pick()
-        if connection is None:
-            self._wait_for_socket(delivery)
-            return
-        delivery.is_waiting = False
-        delivery.connection = connection
-        delivery.envelope_id = str(uuid.uuid4())
-        self._events_by_envelope[delivery.envelope_id] = delivery.event_id
-        connection.send(
-            {
-                "envelope_id": delivery.envelope_id,
-                "payload": delivery.payload,
-                "type": "events_api",
-                "accepts_response_payload": False,
-                "retry_attempt": delivery.attempt,
-                "retry_reason": "timeout" if delivery.attempt else "",
-            }
-        )
-        delivery.timer = asyncio.get_running_loop().call_later(self._ack_timeout_seconds, self._failed, delivery)
-
-    def _wait_for_socket(self, delivery: _Delivery) -> None:
-        # The first attempt found nobody; what comes later is a retry, as Slack marks it.
-        delivery.cancel_timer()
-        delivery.is_waiting = True
-        if delivery.attempt == 0:
-            delivery.attempt = 1
-            self._store.set_attempt(delivery.event_id, 1)
-        loop = asyncio.get_running_loop()
-        delivery.timer = loop.call_later(self._undelivered_seconds, self._give_up, delivery)
-
-    def _failed(self, delivery: _Delivery) -> None:
-        delivery.cancel_timer()
-        delivery.connection = None
-        if delivery.envelope_id is not None:
-            self._events_by_envelope.pop(delivery.envelope_id, None)
-            delivery.envelope_id = None
-        if not self._is_running:
-            return
-        if delivery.attempt >= len(self._retry_delays_seconds):
-            self._give_up(delivery)
-            return
-        delivery.attempt += 1
-        self._store.set_attempt(delivery.event_id, delivery.attempt)
-        if self._connections:
-            delay = self._retry_delays_seconds[delivery.attempt - 1]
-            delivery.timer = asyncio.get_running_loop().call_later(delay, self._send, delivery)
-        else:
-            self._wait_for_socket(delivery)
-
-    def _give_up(self, delivery: _Delivery) -> None:
-        delivery.cancel_timer()
-        self._deliveries.pop(delivery.event_id, None)
-        self._store.remove_delivery(delivery.event_id)
-        log.warning("slack_event_given_up", event_id=delivery.event_id, attempts=delivery.attempt + 1)
-        self._on_lost(delivery.payload)
 
     # Commands and interactions: one try, answered in time or failed
 
@@ -308,11 +216,7 @@ class SocketMode:
             if not future.done():
                 future.set_result(Ack(payload=message.get("payload")))
             return
-        event_id = self._events_by_envelope.pop(envelope_id, None)
-        delivery = self._deliveries.pop(event_id, None) if event_id is not None else None
-        if delivery is not None:
-            delivery.cancel_timer()
-            self._store.remove_delivery(delivery.event_id)
+        self._deliveries.acknowledged(envelope_id)
 
 
 def _disconnect(reason: str) -> Document:
