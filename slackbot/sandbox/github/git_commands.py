@@ -1,39 +1,27 @@
-"""git, as the stand-in runs it: asyncio processes on its own bare repositories, never through a shell.
+"""What the stand-in asks of git: refs, commits, differences, trees of its own bare repositories.
 
-`world.py`, the REST rooms and the pages ask `GitRepository`; it asks `git`. Refs and paths that come from
-outside stand behind `--end-of-options` or `--`. No configuration of the machine or of the user is read.
+`world.py`, the REST rooms and the pages ask `GitRepository`; it runs `git`. Refs and paths that come from
+outside stand behind `--end-of-options` or `--`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
-import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from slackbot.sandbox.github.git_diff import ChangedFile, parse_changes, split_patches
+from slackbot.sandbox.github.git_process import OUTPUT_LIMIT_BYTES, GitError, run_git
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _COMMIT_FORMAT = "--format=%H%x00%T%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B"
 _COMMIT_FIELDS = 10
-_TIMEOUT_SECONDS = 120.0
-_LIMIT_BYTES = 64 * 1024 * 1024
+_DIFF = ("diff-tree", "-r", "-M", "--no-color", "--no-ext-diff", "--no-textconv")
 _PATCH_LIMIT_BYTES = 3 * 1024 * 1024
 _SHA = re.compile(r"[0-9a-f]{40}\Z")
 _BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|^[-/.]|/\.|[/.]$|\.lock(/|$)|^@$")
-
-
-class GitError(Exception):
-    """git ended with an error; `stderr` is what it said."""
-
-    def __init__(self, stderr: str, returncode: int) -> None:
-        super().__init__(stderr.strip()[-500:] or f"git ended with {returncode}")
-        self.stderr = stderr
-        self.returncode = returncode
 
 
 @dataclass(frozen=True)
@@ -93,82 +81,13 @@ def is_branch_name(name: str) -> bool:
     return bool(name) and len(name.encode(errors="replace")) <= 244 and not _BAD_REF.search(name)
 
 
-def git_environment(**more: str) -> dict[str, str]:
-    """PATH and little else: no configuration of the machine or the user, no prompt, no other protocol."""
-    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
-    return kept | {
-        "HOME": os.devnull,
-        "LC_ALL": "C.UTF-8",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ALLOW_PROTOCOL": "file",
-        "GIT_NO_LAZY_FETCH": "1",
-        "GIT_OPTIONAL_LOCKS": "0",
-        **more,
-    }
-
-
-async def run_git(
-    *arguments: str,
-    stdin: bytes | None = None,
-    limit_bytes: int = _LIMIT_BYTES,
-    timeout: float = _TIMEOUT_SECONDS,
-) -> bytes:
-    """Its standard output, cut at `limit_bytes`. `GitError` when it fails, TimeoutError when it takes too long."""
-    process = await asyncio.create_subprocess_exec(
-        "git",
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=git_environment(),
-        start_new_session=True,
-    )
-
-    async def feed() -> None:
-        if process.stdin is not None and stdin is not None:
-            with suppress(BrokenPipeError, ConnectionResetError):
-                process.stdin.write(stdin)
-                await process.stdin.drain()
-            process.stdin.close()
-
-    async def take(stream: asyncio.StreamReader | None) -> tuple[bytes, bool]:
-        chunks: list[bytes] = []
-        size = 0
-        while stream is not None and (chunk := await stream.read(65_536)):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > limit_bytes:
-                _kill_group(process)
-                return b"".join(chunks)[:limit_bytes], True
-        return b"".join(chunks), False
-
-    try:
-        async with asyncio.timeout(timeout):
-            _, (output, cut), (said, _) = await asyncio.gather(feed(), take(process.stdout), take(process.stderr))
-            returncode = await process.wait()
-    finally:
-        if process.returncode is None:
-            _kill_group(process)
-            await process.wait()
-    if returncode != 0 and not cut:
-        raise GitError(said.decode(errors="replace"), returncode)
-    return output
-
-
-def _kill_group(process: asyncio.subprocess.Process) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
 class GitRepository:
     """One bare repository at `path`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    async def git(self, *arguments: str, stdin: bytes | None = None, limit_bytes: int = _LIMIT_BYTES) -> bytes:
+    async def git(self, *arguments: str, stdin: bytes | None = None, limit_bytes: int = OUTPUT_LIMIT_BYTES) -> bytes:
         return await run_git(f"--git-dir={self.path}", *arguments, stdin=stdin, limit_bytes=limit_bytes)
 
     async def _text(self, *arguments: str) -> str:
@@ -190,6 +109,15 @@ class GitRepository:
         """Branch names -> sha, by name."""
         found = await self.refs("refs/heads/")
         return {name.removeprefix("refs/heads/"): sha for name, sha in found.items()}
+
+    async def recent_branches(self, limit: int) -> list[tuple[str, str]]:
+        """Names and shas of the branches that were committed to last, newest first."""
+        listed = await self._text(
+            *("for-each-ref", "--sort=-committerdate", f"--count={limit}"),
+            *("--format=%(refname)%00%(objectname)", "refs/heads/"),
+        )
+        pairs = [line.split("\0", 1) for line in listed.splitlines()]
+        return [(ref.removeprefix("refs/heads/"), sha) for ref, sha in pairs]
 
     async def head_of(self, branch_name: str) -> str | None:
         if not is_branch_name(branch_name):
@@ -267,6 +195,12 @@ class GitRepository:
         arguments = ["rev-list", "--count", "--end-of-options", start, *([f"^{without}"] if without else [])]
         return int(await self._text(*arguments))
 
+    async def ahead_behind(self, base: str, head: str) -> tuple[int, int]:
+        """How many commits `head` has that `base` has not, and the reverse. Commit ids."""
+        counted = await self._text("rev-list", "--left-right", "--count", "--end-of-options", f"{head}...{base}")
+        ahead, behind = counted.split()
+        return int(ahead), int(behind)
+
     async def merge_base(self, one: str, other: str) -> str | None:
         with suppress(GitError):
             return (await self._text("merge-base", one, other)).strip()
@@ -283,19 +217,22 @@ class GitRepository:
     async def compare(self, base: str, head: str, *, patches: bool = True) -> Difference:
         """Commit ids; three-dot, as GitHub compares."""
         merge_base = await self.merge_base(base, head)
-        ahead, behind = await asyncio.gather(self.count(head, base), self.count(base, head))
+        ahead, behind = await self.ahead_behind(base, head)
         files = await self.changes(merge_base or EMPTY_TREE, head, patches=patches) if merge_base else []
         return Difference(merge_base, ahead, behind, files)
 
     async def changes(self, old: str, new: str, *, patches: bool = True) -> list[ChangedFile]:
         """What differs between two trees; patches together are cut at 3 MB."""
-        diff = ("diff-tree", "-r", "-M", "--no-color", "--no-ext-diff", "--no-textconv")
-        listed = await self.git(*diff, "-z", "--no-abbrev", "--raw", "--numstat", old, new)
+        listed = await self.git(*_DIFF, "-z", "--no-abbrev", "--raw", "--numstat", old, new)
         files = parse_changes(listed)
         if patches and files:
-            text = await self.git(*diff, "-p", old, new, limit_bytes=_PATCH_LIMIT_BYTES)
+            text = await self.git(*_DIFF, "-p", old, new, limit_bytes=_PATCH_LIMIT_BYTES)
             files = split_patches(files, text.decode(errors="replace"), cut=len(text) >= _PATCH_LIMIT_BYTES)
         return files
+
+    async def diff_text(self, old: str, new: str) -> bytes:
+        """What differs, as `git apply` takes it; cut at 3 MB."""
+        return await self.git(*_DIFF, "-p", "--full-index", "--binary", old, new, limit_bytes=_PATCH_LIMIT_BYTES)
 
     async def changes_of(self, commit: Commit) -> list[ChangedFile]:
         """What a commit changed against its first parent (against nothing, for the first one)."""

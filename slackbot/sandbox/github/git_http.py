@@ -17,7 +17,7 @@ from contextlib import suppress
 import structlog
 from aiohttp import web
 
-from slackbot.sandbox.github.git_commands import git_environment
+from slackbot.sandbox.github.git_process import git_environment
 from slackbot.sandbox.github.rest_base import Caller, base_of, caller_by_token
 from slackbot.sandbox.github.store import RepositoryRow
 from slackbot.sandbox.github.world import World

@@ -8,7 +8,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from slackbot.sandbox.github import rest_shapes as shapes
-from slackbot.sandbox.github.git_commands import GitError, is_branch_name
+from slackbot.sandbox.github.git_commands import is_branch_name
+from slackbot.sandbox.github.git_process import GitError
 from slackbot.sandbox.github.rest_base import (
     API_PREFIX,
     ApiError,

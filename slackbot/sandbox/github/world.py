@@ -16,7 +16,8 @@ from pathlib import Path
 import structlog
 
 from slackbot.core.repository_name import RepositoryName
-from slackbot.sandbox.github.git_commands import GitError, GitRepository, NewCommit, run_git
+from slackbot.sandbox.github.git_commands import GitRepository, NewCommit
+from slackbot.sandbox.github.git_process import GitError, run_git
 from slackbot.sandbox.github.store import PullRow, RepositoryRow, Store
 
 log = structlog.get_logger()
