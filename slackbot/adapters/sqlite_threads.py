@@ -7,7 +7,6 @@ and hands all the results back in one call into the loop. The writer makes one t
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -189,7 +188,7 @@ def _hand_back(jobs: list[_Job]) -> None:
         try:
             loop.call_soon_threadsafe(_settle, done)
         except RuntimeError:
-            log.warning("store_result_unclaimed", calls=len(done), pid=os.getpid())
+            log.warning("store_result_unclaimed", calls=len(done))
 
 
 def _settle(jobs: list[_Job]) -> None:
