@@ -191,7 +191,7 @@ class Supervisor:
         self._exit_code: int | None = None
         self._signalled = False
         self._wakeup = -1
-        self._selector = selectors.DefaultSelector()
+        self._selector: selectors.BaseSelector
 
     @property
     def last_status(self) -> str:
@@ -230,6 +230,7 @@ class Supervisor:
                 raise
 
     def _listen_to_signals(self) -> None:
+        self._selector = selectors.DefaultSelector()  # here, not earlier: a kqueue does not survive a fork
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         os.set_blocking(writer, False)

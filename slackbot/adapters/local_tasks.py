@@ -331,7 +331,7 @@ class LocalTasks:
 
     def _observe(self, task_id: str, state: TaskState | None) -> TaskObservation:
         arn = self._arn("task", task_id)
-        if state is None:
+        if state is None or "last_status" not in state:
             return TaskObservation(task_arn=arn, last_status="MISSING")
         if state["last_status"] == "STOPPED":
             self._stopped.add(task_id)

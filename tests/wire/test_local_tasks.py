@@ -410,6 +410,19 @@ async def test_a_bot_killed_in_the_middle_of_a_start(machine: Machine, then: str
     assert task.stopped_reason == "DevFlow ended while it was starting this task"
 
 
+async def test_a_stop_that_comes_before_the_supervisor_is_kept(machine: Machine) -> None:
+    """Its worker is never started, not for an instant."""
+    bot = machine.start_bot(["/bin/sleep", "600"], fate="die before the supervisor")
+    bot.communicate(b"\n")
+    (task_id,) = machine.task_ids()
+    (machine.state_dir / task_id / "stop.json").write_text(json.dumps({"reason": "changed my mind"}))
+    tasks = machine.open()
+    task = await tasks.run_task(REQUEST)
+    task = await wait_for(tasks, task.task_arn, "STOPPED")
+    assert (task.stop_code, task.stopped_reason, task.exit_code) == ("UserInitiated", "changed my mind", None)
+    assert "RUNNING" not in machine.statuses(task.task_arn)
+
+
 async def test_bots_that_race_start_one_worker(machine: Machine) -> None:
     """Four processes with the same client token: one worker ever begins."""
     command = ["/bin/sh", "-c", f"echo begun >> {machine.notes}/begun; exec sleep 600"]
@@ -439,10 +452,12 @@ async def test_a_pid_that_was_reused_is_not_signalled(machine: Machine, supervis
         (directory / "state.json").write_text(json.dumps(state))
         (directory / "stop.json").unlink()
         another = machine.open()
-        lock = await locked(directory) if supervised else None
+        lock = await locked(directory)
+        if not supervised:
+            os.close(lock)
         await another.stop_task(task.task_arn, "enough")
         assert stranger.poll() is None
-        if lock is not None:
+        if supervised:
             os.close(lock)
         end = await wait_for(another, task.task_arn, "STOPPED")
         assert end.stop_code == ("UserInitiated" if supervised else "EssentialContainerExited")
