@@ -254,6 +254,28 @@ async def test_a_full_disk_stores_nothing_of_a_batch(store: SqliteStore) -> None
     assert await store.replace(changed[2], 1)
 
 
+async def test_a_disk_that_fails_in_a_batch_undoes_it(store: SqliteStore) -> None:
+    """What was already done of the transaction is rolled back, its callers are told, and the next write is stored."""
+    items = [await stored(store) for _ in range(2)]
+
+    def fail(connection: sqlite3.Connection) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_IOERR_WRITE, "SQLITE_IOERR_WRITE"
+        raise error
+
+    async def failing() -> None:
+        await store._writer.submit(fail)
+
+    results = await in_one_batch(
+        store, store.replace(written(items[0]), 1), failing(), store.replace(written(items[1]), 1)
+    )
+    assert [type(result) for result in results] == [TemporaryError] * 3
+    assert results[0].outcome_unknown
+    assert [await store.get(item["session_id"], NOW) for item in items] == items
+    assert await store.replace(written(items[0]), 1)
+    assert await store.get(items[0]["session_id"], NOW) == written(items[0])
+
+
 async def test_close_finishes_what_was_asked_for(path: Path) -> None:
     """Writes that wait when the store closes are stored, and their callers told so."""
     store = SqliteStore(path)
