@@ -5,36 +5,34 @@ from __future__ import annotations
 from dataclasses import replace
 
 from slackbot.core.clipping import clip
-from slackbot.core.item import BUDGET_BYTES, item_size_bytes, to_item
+from slackbot.core.item import BUDGET_BYTES, item_size_bytes, to_item, turn_size_bytes
 from slackbot.core.session import Session, Turn
 
 _SMALL_BYTES = 1024
+_DROPPED_TS_BYTES = len("dropped_ts") + len("1790000000.000100")
 
 
 def fit(session: Session, budget_bytes: int = BUDGET_BYTES) -> Session:
     """The session, small enough to be stored. What is not yet delivered is never shortened."""
-    size = item_size_bytes(to_item(session))
-    if size <= budget_bytes:
+    over = item_size_bytes(to_item(session)) - budget_bytes
+    if over <= 0:
         return session
-    for turn in session.history:
-        if _is_delivered(turn) and not _is_small(turn):
-            session = session.with_turn(_without_middle(turn))
-            size = item_size_bytes(to_item(session))
-            if size <= budget_bytes:
-                return session
-    for turn in session.history:
+    history = list(session.history)
+    for at, turn in enumerate(history):
+        if over > 0 and _is_delivered(turn) and not _is_small(turn):
+            history[at] = _without_middle(turn)
+            over -= turn_size_bytes(turn) - turn_size_bytes(history[at])
+    if over > 0 and session.dropped_ts is None:
+        over += _DROPPED_TS_BYTES
+    dropped_ts, kept = session.dropped_ts, []
+    for at, turn in enumerate(history):
         # The last turn stays: Retry and the thread's buttons refer to it.
-        if not _is_delivered(turn) or turn is session.history[-1]:
+        if over <= 0 or not _is_delivered(turn) or at == len(history) - 1:
+            kept.append(turn)
             continue
-        dropped_ts = max((ts for ts in (session.dropped_ts, turn.prompt_ts) if ts), key=float, default=None)
-        session = replace(
-            session,
-            history=tuple(kept for kept in session.history if kept is not turn),
-            dropped_ts=dropped_ts,
-        )
-        if item_size_bytes(to_item(session)) <= budget_bytes:
-            break
-    return session
+        over -= turn_size_bytes(turn)
+        dropped_ts = max((ts for ts in (dropped_ts, turn.prompt_ts) if ts), key=float, default=None)
+    return replace(session, history=tuple(kept), dropped_ts=dropped_ts)
 
 
 def _is_delivered(turn: Turn) -> bool:

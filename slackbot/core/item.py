@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, replace
 from typing import Any, TypeVar
 
-from slackbot.core.errors import PermanentError
+from slackbot.core.errors import PermanentError, UsageError
 from slackbot.core.ports import IndexEntry, Item
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.session import (
@@ -76,7 +76,7 @@ def from_item(item: Item) -> Session:
     """The session an item holds. `PermanentError` when a required attribute is missing or of a wrong type."""
     try:
         return _from_item(item)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
         session_id = item.get("session_id", "?")
         raise PermanentError(
             f"The stored session {session_id} cannot be read: {type(error).__name__} at {error}.",
@@ -120,6 +120,11 @@ def item_size_bytes(item: Mapping[str, Any]) -> int:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
     """
     return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
+
+
+def turn_size_bytes(turn: Turn) -> int:
+    """What one entry of `history` adds to the size of its item."""
+    return 1 + _value_size(_flat(turn))
 
 
 def _value_size(value: Any) -> int:
