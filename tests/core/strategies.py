@@ -1,0 +1,156 @@
+"""Any session at all, for hypothesis: within what the types say, not within what makes sense."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from slackbot.core.repository_name import RepositoryName
+from slackbot.core.session import (
+    Branch,
+    Ended,
+    EndedBy,
+    Lease,
+    Notice,
+    PullRequestState,
+    Session,
+    Status,
+    TaskState,
+    Thread,
+    Turn,
+    TurnState,
+)
+
+words = st.text(min_size=1, max_size=60)
+times = st.integers(min_value=0, max_value=4_000_000_000)
+counts = st.integers(min_value=0, max_value=10**6)
+user_ids = st.from_regex(r"U[A-Z0-9]{8}", fullmatch=True)
+message_ts = st.from_regex(r"1[0-9]{9}\.[0-9]{6}", fullmatch=True)
+urls = st.from_regex(r"https://[a-z]{1,12}\.example/[a-z0-9/]{0,30}", fullmatch=True)
+shas = st.from_regex(r"[0-9a-f]{40}", fullmatch=True)
+foreign: st.SearchStrategy[Any] = st.dictionaries(
+    st.sampled_from(["later_a", "later_b"]),
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(10**9), 10**9) | words,
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(words, inner, max_size=2),
+        max_leaves=4,
+    ),
+    max_size=2,
+)
+"""Attributes that a newer version may have written: carried through unchanged."""
+
+
+def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | strategy
+
+
+turns = st.builds(
+    Turn,
+    turn_id=words,
+    user_id=user_ids,
+    prompt=words,
+    state=st.sampled_from(TurnState),
+    prompted_at=times,
+    response=maybe(words),
+    responded_at=maybe(times),
+    prompt_ts=maybe(message_ts),
+    prompt_file=maybe(words),
+    response_ts=maybe(message_ts),
+    told_by=maybe(words),
+    claimed_launch=maybe(counts),
+    claimed_at=maybe(times),
+    cancelled_by=maybe(user_ids | st.just("-")),
+    cancelled_at=maybe(times),
+    context=st.lists(words, max_size=2).map(tuple),
+    commit_sha=maybe(shas),
+    files_changed=maybe(counts),
+    additions=maybe(counts),
+    deletions=maybe(counts),
+    usage=maybe(
+        st.dictionaries(st.sampled_from(["total_tokens", "input_tokens", "output_tokens"]), counts, min_size=1)
+    ),
+    steps=st.lists(st.fixed_dictionaries({"title": words, "status": words}), max_size=2).map(tuple),
+    shortened=st.booleans(),
+    extra=foreign,
+)
+notices = st.builds(
+    Notice,
+    notice_id=words,
+    kind=st.sampled_from(
+        ["stopped", "failed", "pull_request_opened", "pull_request_shown", "pull_request_refused", "newer"]
+    ),
+    at=times,
+    values=st.dictionaries(
+        st.sampled_from(["by", "user_id", "waiting", "working", "number", "url", "summary", "remedy"]), words
+    ),
+    extra=foreign,
+)
+sessions = st.builds(
+    Session,
+    session_id=st.uuids(version=4).map(str),
+    user_id=user_ids,
+    repository=st.builds(
+        RepositoryName,
+        st.from_regex(r"[A-Za-z0-9][A-Za-z0-9-]{0,10}[A-Za-z0-9]", fullmatch=True),
+        st.from_regex(r"[A-Za-z0-9_.]{1,10}x", fullmatch=True),
+    ),
+    repository_url=urls,
+    branch_name=words,
+    status=st.sampled_from(Status),
+    initial_prompt=words,
+    github_installation_id=counts,
+    created_at=times,
+    updated_at=times,
+    ttl=times,
+    base_branch=words,
+    agent=words,
+    thread=st.builds(
+        Thread,
+        team_id=words,
+        channel_id=words,
+        thread_ts=message_ts,
+        status_ts=maybe(message_ts),
+        card=maybe(words),
+        notices=st.lists(notices, max_size=2).map(tuple),
+        lost=maybe(words),
+        extra=foreign,
+    ),
+    launch=st.integers(min_value=1, max_value=4_000_000_000_000),
+    history=st.lists(turns, max_size=4, unique_by=lambda turn: turn.turn_id).map(tuple),
+    write_version=counts,
+    due_at=maybe(times),
+    lease=maybe(st.builds(Lease, words, times, foreign)),
+    ecs_cluster_arn=maybe(words),
+    ecs_task_arn=maybe(words),
+    ecs_task_definition_arn=maybe(words),
+    pr_number=maybe(counts),
+    pr_url=maybe(urls),
+    editor_url=maybe(urls),
+    error_message=maybe(words),
+    error_remedy=maybe(words),
+    task=st.builds(
+        TaskState,
+        last_status=maybe(st.sampled_from(["PROVISIONING", "RUNNING", "STOPPED", "MISSING"]) | words),
+        stop_code=maybe(st.sampled_from(["UserInitiated", "SpotInterruption"]) | words),
+        stopped_reason=maybe(words),
+        exit_code=maybe(st.integers(0, 255)),
+        ready_at=maybe(times),
+        alive_at=maybe(times),
+        extra=foreign,
+    ),
+    branch=st.builds(
+        Branch, base_sha=maybe(shas), attempts=st.integers(0, 9), tidied_launch=maybe(counts), extra=foreign
+    ),
+    pull_request=st.builds(
+        PullRequestState,
+        requested_by=maybe(user_ids),
+        requested_at=maybe(times),
+        state=maybe(st.sampled_from(["open", "closed", "merged"]) | words),
+        extra=foreign,
+    ),
+    ended=maybe(st.builds(Ended, st.sampled_from(EndedBy), times, maybe(user_ids), foreign)),
+    asides=st.lists(words, max_size=3).map(tuple),
+    dropped_ts=maybe(message_ts),
+    extra=foreign,
+)
