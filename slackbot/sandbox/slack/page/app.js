@@ -5,7 +5,7 @@ import { follow, get, post } from "./api.js";
 import { ChannelPane } from "./channel.js";
 import { h, replace, toast } from "./dom.js";
 import { mrkdwn } from "./mrkdwn.js";
-import { closeView, openView, viewEvent } from "./modal.js";
+import { closeView, syncViews, viewEvent } from "./modal.js";
 import { Sidebar } from "./sidebar.js";
 import { applyBootstrap, channelTitle, currentChannel, humans, personName, readHash, recall, state, writeHash } from "./state.js";
 import { ThreadPane } from "./thread.js";
@@ -156,7 +156,7 @@ function onMessage(message) {
   }
   if (!here && !mine) {
     state.unread.set(message.channel_id, (state.unread.get(message.channel_id) || 0) + 1);
-    sidebar.draw();
+    sidebar.drawLists();
     title();
   }
   if (!mine && here) arrived(message, personName);
@@ -237,7 +237,7 @@ async function start(place, { reconnect = true } = {}) {
   await openChannel(known ? wanted.channelId : first.channel_id, {
     threadTs: (known && wanted.threadTs) || null, view: wanted?.view || "messages", focus: reconnect && document.activeElement === document.body,
   });
-  for (const view of data.views || []) openView(view);
+  if (data.views) syncViews(data.views);
 }
 
 window.addEventListener("popstate", () => {

@@ -54,7 +54,7 @@ export class ChannelPane {
     const { channelId, userId } = state;
     const answer = await get("messages", { channel_id: channelId, user_id: userId });
     if (channelId !== state.channelId || userId !== state.userId) return;
-    if (answer.messages) this.timeline.set(answer.messages);
+    if (answer.messages) this.timeline.set(answer.messages, answer.has_more);
     else if (!answer.offline) toast(answer.error || "The messages could not be read.");
   }
 

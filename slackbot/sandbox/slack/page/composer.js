@@ -22,7 +22,7 @@ export class Composer {
     this.queue = Promise.resolve();
     const id = `composer-${(counter += 1)}`;
     this.field = h("textarea", {
-      rows: 1, id, "aria-label": options.label, autocomplete: "off", spellcheck: "true", role: "combobox", "aria-expanded": "false",
+      rows: 1, id, "aria-label": options.label, autocomplete: "off", spellcheck: "true",
       "aria-autocomplete": "list", "aria-haspopup": "listbox", "aria-controls": `${id}-hints`, dataset: { testid: `${options.testid}-input` },
     });
     this.hints = h("div", { class: "hints", role: "listbox", id: `${id}-hints`, "aria-label": "Suggestions", hidden: true });
@@ -42,7 +42,7 @@ export class Composer {
       this.picker);
     this.field.addEventListener("input", () => this.changed());
     this.field.addEventListener("keydown", (event) => this.key(event));
-    this.field.addEventListener("blur", () => setTimeout(() => this.hideHints(), 120));
+    this.field.addEventListener("blur", () => setTimeout(() => document.activeElement !== this.field && this.hideHints(), 120));
     this.field.addEventListener("click", () => this.suggest());
     this.field.addEventListener("paste", (event) => {
       if (!event.clipboardData?.files.length) return;
@@ -211,7 +211,6 @@ export class Composer {
       : found.items.map((item, index) => h("div", {
         class: "hint-line", role: "option", id: `${this.hints.id}-${index}`, onpointerdown: (event) => event.preventDefault(), onclick: () => this.accept(index),
       }, line(item))));
-    this.field.setAttribute("aria-expanded", String(Boolean(this.found)));
     this.mark();
   }
 
@@ -230,7 +229,6 @@ export class Composer {
   hideHints() {
     this.found = null;
     this.hints.hidden = true;
-    this.field.setAttribute("aria-expanded", "false");
     this.field.removeAttribute("aria-activedescendant");
   }
 

@@ -51,6 +51,11 @@ export function glyph(name) {
   return hasEmojiFont() ? GLYPHS.get(base) : undefined;
 }
 
+/** Is ":name:" an emoji where it stands? "10:30:45" and "std::vector::size" are none. */
+export function isEmoji(name, before) {
+  return GLYPHS.has(name.replace(/::skin-tone-\d$/, "")) || (/[a-z]/.test(name) && !/[\w:]/.test(before || " "));
+}
+
 export function emojiNode(name) {
   const character = glyph(name);
   if (!character) return h("span", { class: "emoji-name" }, `:${name}:`);

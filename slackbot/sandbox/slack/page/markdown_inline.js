@@ -1,13 +1,13 @@
 // Inline marks of standard Markdown -> DOM nodes: code, bold, italic, strike, links, mentions, emoji. Linear in practice.
 
 import { h, link } from "./dom.js";
-import { emojiNode } from "./emoji.js";
+import { emojiNode, isEmoji } from "./emoji.js";
 import { channelMention, mention } from "./mrkdwn.js";
 import { formatDateToken } from "./time.js";
 
 const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', "#39": "'", apos: "'", nbsp: "\u00a0" };
 const ENTITY = /&(amp|lt|gt|quot|#39|apos|nbsp);/y;
-const EMOJI = /:([a-z0-9_+'-]*[a-z+][a-z0-9_+'-]*):/y;
+const EMOJI = /:([a-z0-9_+'-]+):/y;
 const URL_AT = /https?:\/\/[^\s<>"`|]+/y;
 const ANGLE = /<([^<>\n]+)>/y;
 const LABEL_TARGET = /\(\s*<?([^\s()<>]*(?:\([^\s()]*\)[^\s()<>]*)*)>?(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)/y;
@@ -40,7 +40,7 @@ function angle(inside) {
 function closing(text, from, to, marker) {
   for (let index = text.indexOf(marker, from); index >= 0 && index + marker.length <= to; index = text.indexOf(marker, index + 1)) {
     if (text[index - 1] === "\\" || /\s/.test(text[index - 1])) continue;
-    if (marker.length === 1 && (text[index + 1] === marker || text[index - 1] === marker)) continue;
+    if (marker.length === 1 && ((index + 1 < to && text[index + 1] === marker) || text[index - 1] === marker)) continue;
     if (marker[0] === "_" && WORD.test(text[index + marker.length] || " ")) continue;
     if (marker.length === 2 && text[index + 2] === marker[0]) index += 1; // ***both***: the outer pair ends last
     return index;
@@ -99,7 +99,7 @@ function walk(text, from, to, depth, out) {
       put(match.node, index + match[0].length);
     } else if ((character === "[" || (character === "!" && text[index + 1] === "[")) && (match = labelled(text, index, to, depth))) {
       put(match.node, match.end);
-    } else if (character === ":" && (match = at(EMOJI, text, index))) {
+    } else if (character === ":" && (match = at(EMOJI, text, index)) && isEmoji(match[1], text[index - 1])) {
       put(emojiNode(match[1]), index + match[0].length);
     } else if (character === "h" && !WORD.test(text[index - 1] || " ") && (match = at(URL_AT, text, index)) && match[0].length > 10) {
       const url = match[0].replace(/[.,;:!?*_~'\])}]+$/, "");

@@ -119,7 +119,10 @@ export class MessageView {
       this.part("text", [message.text, message.edited], () => {
         this.blocks = [];
         const body = message.text ? messageText(message.text) : null;
-        replace(this.content, body && message.text.length > LONG_CHARACTERS ? folded(body) : body, message.edited && h("span", { class: "edited", title: message.edited.ts ? fullTime(message.edited.ts) : undefined }, "(edited)"));
+        const edited = message.edited && h("span", { class: "edited" }, "(edited)");
+        const last = body?.lastElementChild;
+        if (edited && last?.matches(".line")) last.append(edited);
+        replace(this.content, body && message.text.length > LONG_CHARACTERS ? folded(body) : body, edited && !edited.parentNode && edited);
       });
     }
   }

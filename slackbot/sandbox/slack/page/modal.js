@@ -13,8 +13,9 @@ const stack = [];
 const titleOf = (view) => view.title?.text || "Dialog";
 
 export function openView(view) {
-  const known = stack.find((entry) => entry.view.id === view.id);
-  if (known) return updateView(view);
+  if (stack.some((entry) => entry.view.id === view.id)) return updateView(view);
+  // A view that was not pushed onto another takes the place of all that are open.
+  if (!view.previous_view_id) closeView();
   const entry = { view, readers: {} };
   entry.body = h("div", { class: "modal-body" });
   entry.head = h("div", { class: "modal-head" });
@@ -44,6 +45,12 @@ export function closeView(viewId) {
     stack.splice(stack.indexOf(entry), 1);
     entry.dialog.close();
   }
+}
+
+/** Shows the views the server knows of, no more and no fewer (after a reload or a lost connection). */
+export function syncViews(views) {
+  for (const entry of [...stack]) if (!views.some((view) => view.id === entry.view.id)) closeView(entry.view.id);
+  for (const view of views) openView(view);
 }
 
 function values(entry) {

@@ -1,7 +1,7 @@
 // Slack's own markup (mrkdwn, with &amp; &lt; &gt; escaped) -> DOM nodes. One pass, linear in the length of the text.
 
 import { fragment, h, link } from "./dom.js";
-import { emojiNode } from "./emoji.js";
+import { emojiNode, isEmoji } from "./emoji.js";
 import { personName, state } from "./state.js";
 import { formatDateToken } from "./time.js";
 
@@ -111,7 +111,7 @@ function inline(text, from, to, used, out) {
     } else if (character === ":") {
       EMOJI.lastIndex = index;
       const match = EMOJI.exec(text);
-      if (match && EMOJI.lastIndex <= to) {
+      if (match && EMOJI.lastIndex <= to && isEmoji(match[1], text[index - 1])) {
         flush();
         out.push(emojiNode(match[1]));
         index += match[0].length;

@@ -109,8 +109,9 @@ export function openDialog({ label, className = "", onDismiss, testid, content }
     event.preventDefault();
     onDismiss?.();
   });
+  // A browser may close a dialog by itself on the second Escape; that is a dismissal too.
+  element.addEventListener("close", () => element.isConnected && onDismiss?.());
   element.addEventListener("pointerdown", (event) => {
-    if (event.target === element && event.offsetX < element.clientWidth) return;
     const box = element.getBoundingClientRect();
     const inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
     if (event.target === element && !inside) onDismiss?.();
@@ -120,7 +121,6 @@ export function openDialog({ label, className = "", onDismiss, testid, content }
     element,
     close() {
       if (!element.isConnected) return;
-      element.close();
       element.remove();
       if (before?.isConnected) before.focus();
     },

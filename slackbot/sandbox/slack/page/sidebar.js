@@ -22,7 +22,6 @@ export class Sidebar {
   }
 
   draw() {
-    const channels = [...state.channels.values()];
     const select = h("select", {
       id: "person", dataset: { testid: "person-switch" }, "aria-label": "Act as", onchange: () => this.hooks.actAs(select.value),
     }, humans().map((person) => h("option", { value: person.user_id }, person.real_name || person.name)));
@@ -30,17 +29,28 @@ export class Sidebar {
     this.dot = h("div", { class: "connection", role: "status", dataset: { testid: "connection" } });
     replace(this.element,
       h("div", { class: "workspace" }, h("span", { class: "workspace-mark" }, botGlyph()), h("span", null, h("strong", null, state.team.name), h("small", null, "on this machine"))),
-      h("div", { class: "sidebar-scroll" },
-        section("Channels", channels.filter((channel) => !channel.is_im).map((channel) => this.item(channel))),
-        section("Direct messages", channels.filter((channel) => channel.is_im).map((channel) => this.item(channel))),
-        section("Links", [
-          ...state.links.map((entry) => h("li", null, h("a", { class: "nav-item", href: safeUrl(entry.url), target: "_blank", rel: "noopener noreferrer" }, icon("external", 16), h("span", { class: "nav-label" }, entry.title)))),
-          h("li", null, h("button", { type: "button", class: "nav-item", "aria-current": state.view === "calls" ? "page" : undefined, dataset: { testid: "calls" }, onclick: () => this.hooks.openCalls() }, icon("pulse", 16), h("span", { class: "nav-label" }, "Web API calls"))),
-        ])),
+      (this.lists = h("div", { class: "sidebar-scroll" })),
       h("div", { class: "sidebar-foot" },
         this.dot,
         h("label", { class: "who", for: "person" }, avatar(state.userId), h("span", { class: "who-text" }, h("small", null, "You act as"), select), icon("chevron", 16))));
     this.connection();
+    this.drawLists();
+  }
+
+  /** Channels and links alone, so that a message elsewhere does not disturb the choice of the person. */
+  drawLists() {
+    const channels = [...state.channels.values()];
+    const links = state.links.map((entry) => h("li", null, h("a", { class: "nav-item", href: safeUrl(entry.url), target: "_blank", rel: "noopener noreferrer" },
+      icon("external", 16), h("span", { class: "nav-label" }, entry.title))));
+    const calls = h("li", null, h("button", {
+      type: "button", class: "nav-item", "aria-current": state.view === "calls" ? "page" : undefined, dataset: { testid: "calls" }, onclick: () => this.hooks.openCalls(),
+    }, icon("pulse", 16), h("span", { class: "nav-label" }, "Web API calls")));
+    const focused = this.lists.contains(document.activeElement) ? document.activeElement.dataset.channel : null;
+    replace(this.lists,
+      section("Channels", channels.filter((channel) => !channel.is_im).map((channel) => this.item(channel))),
+      section("Direct messages", channels.filter((channel) => channel.is_im).map((channel) => this.item(channel))),
+      section("Links", [...links, calls]));
+    if (focused) this.lists.querySelector(`[data-channel="${CSS.escape(focused)}"]`)?.focus();
   }
 
   item(channel) {

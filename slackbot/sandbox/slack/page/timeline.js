@@ -42,8 +42,9 @@ export class Timeline {
     this.jump.hidden = true;
   }
 
-  /** Shows exactly these messages; views of the same ts are kept. */
-  set(messages) {
+  /** Shows exactly these messages; views of the same ts are kept. `truncated`: there are older ones. */
+  set(messages, truncated = false) {
+    this.truncated = truncated;
     const kept = new Map();
     for (const message of messages) {
       const view = this.views.get(message.ts);
@@ -110,6 +111,7 @@ export class Timeline {
       before = message;
     }
     this.days = days;
+    if (this.truncated && views.length) order.unshift((this.olderNode ||= h("p", { class: "older" }, "Older messages are kept, but this page shows the newest ones only.")));
     if (!views.length && this.empty) order.push((this.emptyNode ||= this.empty()));
     const wanted = new Set(order);
     for (const node of [...this.list.children]) if (!wanted.has(node)) node.remove();
