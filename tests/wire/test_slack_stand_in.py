@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from slack_sdk.errors import SlackApiError
 
-from slackbot.sandbox.slack import SlackStandIn
+from slackbot.sandbox.slack import PersonRefusedError, SlackStandIn
 from tests.fakes.slack_workspace import APP_TOKEN, Bot, connected_bot, running_stand_in, until, web_client
 
 CHANNEL_ID = "C0SANDBOX"
@@ -188,6 +189,17 @@ async def test_the_app_hears_only_of_channels_it_is_in_and_is_told_when_it_joins
     assert bot.of_type("member_joined_channel")[0]["user"] == "U0DEVFLOW"
 
 
+async def test_direct_messages_are_events_of_their_own_kind(stand_in: SlackStandIn) -> None:
+    """message.im, in a channel that nobody else can open."""
+    channel_id = stand_in.workspace.add_dm(ADA)
+    async with connected_bot(stand_in) as bot:
+        await stand_in.people.post_message(ADA, channel_id, "just us")
+        (event,) = await until(lambda: bot.of_type("message"))
+        with pytest.raises(PersonRefusedError, match="no channel"):
+            await stand_in.people.post_message(GRACE, channel_id, "let me in")
+    assert (event["channel_type"], event["channel"]) == ("im", channel_id)
+
+
 async def test_a_shared_channel_and_a_stranger_are_marked(stand_in: SlackStandIn) -> None:
     """is_ext_shared_channel in the envelope's payload, the other team in the event."""
     workspace = stand_in.workspace
@@ -256,6 +268,8 @@ async def test_a_restart_keeps_messages_reactions_files_and_undelivered_events(t
             await until(lambda: second.sockets.undelivered_count == 0)
             guest = await bot.app.client.users_info(user="U0GUEST")
     assert guest["user"]["is_restricted"] is True
+    async with running_stand_in(path) as third:
+        assert third.sockets.undelivered_count == 0
     assert [event["type"] for event in bot.events] == ["message", "reaction_added", "message"]
     assert {headers["x-slack-retry-num"][0] for headers in bot.headers} == {"1"}
 
@@ -286,7 +300,12 @@ async def test_each_envelope_goes_to_one_connection_and_a_ticket_is_good_once(st
         assert (await first.receive_json())["num_connections"] == 3
         answer = await client.session.get(opened["url"].replace("ws://", "http://"))
         assert answer.status == 404
+        for number in range(3):
+            await stand_in.people.post_message(ADA, CHANNEL_ID, f"again {number}")
+        assert (await first.receive_json())["type"] == "events_api"
         await first.close()
+        await until(lambda: stand_in.sockets.undelivered_count == 0)
+    assert len({event["text"] for event in bot.of_type("message")}) == 9
 
 
 # Buttons, modals, shortcuts, Home
@@ -309,7 +328,7 @@ async def test_a_button_sends_an_action_and_its_response_url_replaces_the_messag
         place = {"channel_id": CHANNEL_ID, "message_ts": posted["ts"]}
         assert await stand_in.people.press(ADA, "stop", **place) == {"ok": True}
         await until(lambda: shown(stand_in)[0]["text"] == "stopped")
-        with pytest.raises(Exception, match="not there any more"):
+        with pytest.raises(PersonRefusedError, match="not there any more"):
             await stand_in.people.press(ADA, "stop", **place)
     (body,) = bodies
     assert body["actions"][0]["value"] == "s1"
@@ -377,9 +396,9 @@ async def test_a_trigger_is_good_once_and_for_three_seconds(tmp_path: Path) -> N
         now[0] += 3.1
         errors = []
         for trigger_id in (triggers[0], triggers[1], "1.2.x"):
-            with pytest.raises(Exception, match="trigger_id") as raised:
+            with pytest.raises(SlackApiError) as raised:
                 await client.views_open(trigger_id=trigger_id, view=modal())
-            errors.append(raised.value.response["error"])  # type: ignore[attr-defined]
+            errors.append(raised.value.response["error"])
         assert bot.events == []
     assert errors == ["exchanged_trigger_id", "expired_trigger_id", "invalid_trigger_id"]
 
@@ -411,7 +430,7 @@ async def test_an_external_select_asks_the_app_and_takes_only_what_is_offered(st
         assert await stand_in.people.options(ADA, "repo", "he", **place) == [option]
         assert await stand_in.people.options(ADA, "repo", "xx", **place) == []
         await stand_in.people.press(ADA, "base", chosen={"selected_option": {"value": "demo/hello"}}, **place)
-        with pytest.raises(Exception, match="not offered"):
+        with pytest.raises(PersonRefusedError, match="not offered"):
             await stand_in.people.press(ADA, "base", chosen={"selected_option": {"value": "evil/x"}}, **place)
     assert chosen == ["demo/hello"]
 
