@@ -65,7 +65,7 @@ const RENDERERS = {
   alert: (block) => h("div", { class: `alert ${["info", "warning", "error", "success"].includes(block.level) ? block.level : "info"}`, role: "note" }, icon("warning", 16), h("div", null, textObject(block.text))),
   task_card: (block) => taskCard(block),
   plan: (block) => h("div", { class: "plan" }, h("strong", null, plainText(block.title)), (block.tasks || []).map(taskCard)),
-  card,
+  card: (block, context) => h("div", { class: "card" }, card(block, context)),
   carousel: (block, context) => h("div", { class: "carousel", tabindex: "0" }, (block.elements || []).map((element) => h("div", { class: "card" }, card(element, context)))),
   container(block, context) {
     const heading = [block.title && h("strong", null, textObject(block.title)), block.rich_text_title && richText(block.rich_text_title), block.subtitle && h("small", null, textObject(block.subtitle))];
