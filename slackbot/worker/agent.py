@@ -32,7 +32,7 @@ from pydantic import ValidationError
 
 from slackbot.worker.agents import SHELL, AgentFailed, Launch, launch_of, mode_preference, permission_choice
 from slackbot.worker.output import Bounded
-from slackbot.worker.processes import dies_with_parent, kill_session
+from slackbot.worker.processes import dies_with_parent, exited, kill_session
 from slackbot.worker.progress import TurnView
 
 log = structlog.get_logger()
@@ -217,7 +217,8 @@ class Agent:
         if isinstance(error, AgentFailed):
             return error
         if isinstance(error, ConnectionError):  # it has gone or is going: its last words and status are near
-            await asyncio.wait({self._draining, asyncio.ensure_future(self._process.wait())}, timeout=1.0)
+            await exited(self._process, 1.0)
+            await asyncio.wait({self._draining}, timeout=0.5)
         name = self._launch.name
         status = self._process.returncode
         remedy = "Write again: the agent is started anew for the next turn."

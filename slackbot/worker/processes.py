@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,10 +65,18 @@ async def kill_session(leader: asyncio.subprocess.Process) -> None:
         if not victims:
             break
         await asyncio.sleep(0.01)
-    if leader.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            leader.kill()
-        await leader.wait()
+    await exited(leader, 10.0)
+
+
+async def exited(process: asyncio.subprocess.Process, seconds: float) -> bool:
+    """Whether `process` ended within `seconds`.
+
+    Not process.wait(): that also waits for the pipes, which a descendant that got away may hold open.
+    """
+    deadline = time.monotonic() + seconds
+    while process.returncode is None and time.monotonic() < deadline:  # noqa: ASYNC110  asyncio offers no event for it
+        await asyncio.sleep(0.01)
+    return process.returncode is not None
 
 
 def signal_group(group: int, number: signal.Signals) -> bool:

@@ -25,6 +25,9 @@ log = structlog.get_logger()
 PUSH_ATTEMPTS = 3
 RETRY_SECONDS = 1.0
 
+_RACE = re.compile(r"cannot lock ref .* is at \w+ but expected")
+"""What the host says when another push came in between its two looks at the branch."""
+
 TokenSource = Callable[[bool], Awaitable[Credentials]]
 """Gives credentials; True asks for new ones because the last were refused."""
 
@@ -140,7 +143,7 @@ class Publisher:
                 await self._origin("update-ref", ref, commit)
                 return True
             verdict = next((line for line in output.splitlines() if line.startswith("!")), "")
-            if "[rejected]" in verdict:
+            if "[rejected]" in verdict or _RACE.search(errors):
                 return False
             if "[remote rejected]" in verdict:
                 raise NotPushed(f"GitHub refused the push: {_said(errors, verdict)}", _remedy(errors + verdict))

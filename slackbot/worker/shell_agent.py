@@ -131,15 +131,23 @@ class ShellAgent:
             ),
         )
         began = time.monotonic()
-        process = await asyncio.create_subprocess_exec(
-            *dies_with_parent((SHELL, "-c", command)),
-            cwd=session.cwd,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            process_group=0,
-        )
-        reading = asyncio.create_task(self._read(session_id, call_id, process, output))
+        # A pipe of our own: asyncio's would make process.wait() wait for all who hold it, not for the shell.
+        reading_end, writing_end = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *dies_with_parent((SHELL, "-c", command)),
+                cwd=session.cwd,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=writing_end,
+                stderr=writing_end,
+                process_group=0,
+            )
+        except BaseException:
+            os.close(reading_end)
+            raise
+        finally:
+            os.close(writing_end)
+        reading = asyncio.create_task(self._read(session_id, call_id, reading_end, output))
         ending = asyncio.create_task(process.wait())
         cancelling = asyncio.create_task(session.cancelled.wait())
         left_behind = False
@@ -173,15 +181,17 @@ class ShellAgent:
         )
         return _Ended(status, time.monotonic() - began, left_behind and not session.cancelled.is_set())
 
-    async def _read(self, session_id: str, call_id: str, process: asyncio.subprocess.Process, output: Bounded) -> None:
+    async def _read(self, session_id: str, call_id: str, reading_end: int, output: Bounded) -> None:
         """Reads to the end of the output; shows what is new at most every LIVE_SECONDS."""
-        if process.stdout is None:
-            return
+        stream = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reading_end, "rb", 0)
+        )
         shown_at, shown_bytes = 0.0, 0
         pending: asyncio.Task[bytes] | None = None
         try:
             while True:
-                pending = pending or asyncio.create_task(process.stdout.read(64 * 1024))
+                pending = pending or asyncio.create_task(stream.read(64 * 1024))
                 await asyncio.wait({pending}, timeout=LIVE_SECONDS if output.total_bytes > shown_bytes else None)
                 if pending.done():
                     data, pending = pending.result(), None
@@ -195,6 +205,7 @@ class ShellAgent:
                         session_id=session_id, update=update_tool_call(call_id, status="in_progress", content=live)
                     )
         finally:
+            transport.close()
             if pending is not None:
                 pending.cancel()
                 await asyncio.gather(pending, return_exceptions=True)

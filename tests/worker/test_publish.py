@@ -1,0 +1,409 @@
+"""From the agent's checkout to the branch: commits taken over, pushed, rebased; hostile checkouts run nothing."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from slackbot.core.errors import PermanentError
+from slackbot.worker import publish as publish_module
+from slackbot.worker.checkout import Checkout, CheckoutBroken, Place, url_prefix
+from slackbot.worker.git import Credentials, Git
+from slackbot.worker.publish import NotPushed, Published, Publisher
+from tests.worker.conftest import BRANCH, session_info
+from tests.worker.git_server import TOKEN, GitServer, git
+
+MESSAGE = "Do it\n\nDevFlow-Turn: T1\n"
+FILES = {"hello.py": 'print("hello")\n', "README.md": "one\ntwo\nthree\n"}
+
+
+@dataclass
+class Desk:
+    """A worker's repositories and the server they talk to."""
+
+    server: GitServer
+    bare: Path
+    checkout: Checkout
+    publisher: Publisher
+    asked: list[bool]
+
+    @property
+    def files(self) -> Path:
+        return self.checkout.place.checkout
+
+    async def turn(self) -> Published | None:
+        """What a turn does after the agent."""
+        head, _ = await self.checkout.commit_leftovers(MESSAGE)
+        return await self.publisher.publish(head)
+
+    def other(self, path: str, text: str, parent: str = BRANCH) -> str:
+        """Somebody else pushes a commit to the branch."""
+        blob = git(self.bare, "hash-object", "-w", "--stdin", stdin=text).strip()
+        script = (
+            f"export GIT_INDEX_FILE=other-index; git read-tree {parent} && "
+            f"git update-index --add --cacheinfo 100644,{blob},{path} && git write-tree"
+        )
+        tree = git(self.bare, "-c", f"alias.run=!{script}", "run").strip()
+        commit = git(self.bare, "commit-tree", tree, "-p", parent, "-m", f"Other {path}").strip()
+        git(self.bare, "update-ref", f"refs/heads/{BRANCH}", commit)
+        return commit
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    """A cloned repository, ready for a turn."""
+    monkeypatch.setattr(publish_module, "RETRY_SECONDS", 0.01)
+    async with GitServer(tmp_path / "git") as server:
+        bare = server.create("hello", FILES)
+        place = Place(tmp_path / "work")
+        place.prepare()
+        checkout = Checkout(place, session_info(server.url("hello")))
+        asked: list[bool] = []
+
+        async def token(renew: bool) -> Credentials:
+            asked.append(renew)
+            return Credentials(checkout.prefix, TOKEN)
+
+        publisher = Publisher(checkout, token)
+        await publisher.clone()
+        yield Desk(server, bare, checkout, publisher, asked)
+
+
+def log_of(desk: Desk, format_: str = "%s") -> list[str]:
+    """The branch on the server, newest first."""
+    return git(desk.bare, "log", f"--format={format_}", BRANCH).splitlines()
+
+
+async def test_leftovers_are_committed_and_pushed(desk: Desk) -> None:
+    """New, changed and deleted files go out in one commit by the bot, and are counted."""
+    (desk.files / "new.txt").write_text("a\nb\n")
+    (desk.files / "hello.py").write_text('print("bye")\n')
+    (desk.files / "README.md").unlink()
+    published = await desk.turn()
+    assert published is not None
+    assert (published.files_changed, published.additions, published.deletions) == (3, 3, 4)
+    assert git(desk.bare, "rev-parse", BRANCH).strip() == published.commit_sha
+    assert log_of(desk, "%an <%ae> %cn|%s|%(trailers:key=DevFlow-Turn)")[0] == (
+        "devflow[bot] <1+devflow[bot]@users.noreply.github.com> devflow[bot]|Do it|DevFlow-Turn: T1"
+    )
+    assert git(desk.files, "status", "--porcelain") == ""
+    assert git(desk.files, "rev-parse", f"refs/remotes/origin/{BRANCH}").strip() == published.commit_sha
+
+
+async def test_nothing_changed_makes_no_commit(desk: Desk) -> None:
+    """A turn without changes leaves the branch alone."""
+    assert await desk.turn() is None
+    assert log_of(desk) == ["Begin"]
+
+
+async def test_the_agents_own_commits_are_kept(desk: Desk) -> None:
+    """What the agent committed itself is pushed as it is, and only the rest gets a commit of ours."""
+    (desk.files / "a.txt").write_text("a")
+    git(desk.files, "add", "-A")
+    git(desk.files, "commit", "-q", "-m", "By the agent")
+    assert (await desk.turn()) is not None
+    (desk.files / "b.txt").write_text("b")
+    await desk.turn()
+    assert log_of(desk) == ["Do it", "By the agent", "Begin"]
+
+
+@pytest.mark.parametrize("switch", [["checkout", "-q", "-b", "elsewhere"], ["checkout", "-q", "--detach"]])
+async def test_another_branch_that_descends_is_taken(desk: Desk, switch: list[str]) -> None:
+    """Where HEAD stands does not matter as long as it continues the working branch."""
+    git(desk.files, *switch)
+    (desk.files / "a.txt").write_text("a")
+    assert (await desk.turn()) is not None
+    assert log_of(desk)[0] == "Do it"
+    assert git(desk.files, "status", "--porcelain") == ""
+
+
+async def test_rewritten_history_is_said(desk: Desk) -> None:
+    """A HEAD that would need force is not pushed; the sentence says why."""
+    git(desk.files, "commit", "-q", "--amend", "-m", "Rewritten")
+    with pytest.raises(NotPushed, match="does not continue the working branch"):
+        await desk.turn()
+    assert log_of(desk) == ["Begin"]
+
+
+async def test_a_rejected_push_is_rebased(desk: Desk) -> None:
+    """Commits of others stay below ours, and the checkout follows."""
+    other = desk.other("other.txt", "theirs\n")
+    (desk.files / "mine.txt").write_text("mine\n")
+    published = await desk.turn()
+    assert published is not None
+    assert published.files_changed == 1
+    assert log_of(desk) == ["Do it", "Other other.txt", "Begin"]
+    assert git(desk.bare, "rev-parse", f"{BRANCH}^").strip() == other
+    assert (desk.files / "other.txt").read_text() == "theirs\n"
+    assert git(desk.files, "status", "--porcelain") == ""
+    assert git(desk.files, "rev-parse", "HEAD").strip() == published.commit_sha
+    (desk.files / "mine.txt").write_text("more\n")
+    assert (await desk.turn()) is not None
+
+
+async def test_a_race_during_the_push_is_rebased(desk: Desk) -> None:
+    """Somebody may push between our look and our push."""
+    desk.server.before_push.append(lambda: desk.other("other.txt", "theirs\n") and None)
+    (desk.files / "mine.txt").write_text("mine\n")
+    assert (await desk.turn()) is not None
+    assert log_of(desk) == ["Do it", "Other other.txt", "Begin"]
+
+
+async def test_a_lost_answer_to_a_push_is_no_conflict(desk: Desk) -> None:
+    """When our commit is on the branch already, that is a success."""
+    (desk.files / "mine.txt").write_text("mine\n")
+    head, _ = await desk.checkout.commit_leftovers(MESSAGE)
+    assert await desk.publisher.publish(head) is not None
+    desk.checkout.synced = git(desk.bare, "rev-parse", f"{BRANCH}^").strip()
+    desk.other("other.txt", "theirs\n")
+    assert (await desk.publisher.publish(head)) is not None
+    assert (desk.files / "other.txt").exists()
+
+
+async def test_a_conflict_is_said_and_can_be_resolved(desk: Desk) -> None:
+    """The files are named, nothing is lost, and after the agent merged, the next turn pushes."""
+    desk.other("README.md", "one\nTHEIRS\nthree\n")
+    (desk.files / "README.md").write_text("one\nOURS\nthree\n")
+    with pytest.raises(NotPushed, match=r"conflict with the new ones in README\.md") as failure:
+        await desk.turn()
+    assert f"git merge origin/{BRANCH}" in failure.value.remedy
+    assert log_of(desk) == ["Other README.md", "Begin"]
+    assert (desk.files / "README.md").read_text() == "one\nOURS\nthree\n"
+    git(desk.files, "merge", "-q", "-X", "ours", f"origin/{BRANCH}")
+    assert (await desk.turn()) is not None
+    assert git(desk.bare, "show", f"{BRANCH}:README.md") == "one\nOURS\nthree\n"
+
+
+async def test_unsaved_work_in_conflict_goes_to_a_branch_of_its_own(desk: Desk) -> None:
+    """The last resort before the checkout goes away."""
+    desk.other("README.md", "theirs\n")
+    (desk.files / "README.md").write_text("ours\n")
+    head, _ = await desk.checkout.commit_leftovers(MESSAGE)
+    name = await desk.publisher.rescue(head)
+    assert git(desk.bare, "show", f"{name}:README.md") == "ours\n"
+
+
+async def test_a_hook_of_the_host_is_quoted(desk: Desk) -> None:
+    """What GitHub says when it refuses is passed on, with what to do."""
+    hook = desk.bare / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'error: GH006: Protected branch update failed' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    (desk.files / "a.txt").write_text("a")
+    with pytest.raises(NotPushed, match="GH006: Protected branch") as failure:
+        await desk.turn()
+    assert "administrator" in failure.value.remedy
+    hook.unlink()
+    assert (await desk.turn()) is not None
+
+
+async def test_a_refused_token_is_renewed(desk: Desk) -> None:
+    """A token that ended early is replaced once."""
+    desk.server.tokens = set()
+    (desk.files / "a.txt").write_text("a")
+    with pytest.raises(NotPushed):
+        await desk.turn()
+    assert desk.asked[-2:] == [False, True]
+
+
+HOSTILE = "touch {mark}; env >> {mark}"
+
+
+async def test_nothing_planted_in_the_checkout_runs(desk: Desk, tmp_path: Path) -> None:
+    """Hooks, fsmonitor, filters, helpers, aliases and rewritten URLs of the agent's run nothing of ours."""
+    mark = tmp_path / "planted"
+    command = tmp_path / "plant.sh"
+    command.write_text(f"#!/bin/sh\n{HOSTILE.format(mark=mark)}\ncat\n")
+    command.chmod(0o755)
+    hooks = desk.files / ".git" / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for name in (
+        "pre-commit commit-msg post-commit post-checkout post-index-change reference-transaction pre-push post-merge "
+        "post-rewrite pre-rebase prepare-commit-msg fsmonitor-watchman sendemail-validate pre-auto-gc"
+    ).split():
+        (hooks / name).write_text(command.read_text())
+        (hooks / name).chmod(0o755)
+    plant = str(command)
+    for key, value in {
+        "core.fsmonitor": plant,
+        "filter.evil.clean": plant,
+        "filter.evil.smudge": plant,
+        "filter.evil.process": plant,
+        "diff.evil.textconv": plant,
+        "diff.evil.command": plant,
+        "diff.external": plant,
+        "merge.evil.driver": plant,
+        "credential.helper": f"!{plant}",
+        "core.sshCommand": plant,
+        "core.gitProxy": plant,
+        "core.alternateRefsCommand": plant,
+        "core.pager": plant,
+        "core.editor": plant,
+        "gpg.program": plant,
+        "commit.gpgSign": "true",
+        "uploadpack.packObjectsHook": plant,
+        "alias.rev-parse": f"!{plant}",
+        "url.http://127.0.0.1:1/.insteadOf": desk.server.url("hello")[:20],
+        "http.extraHeader": "X-Planted: yes",
+        "protocol.ext.allow": "always",
+        "gc.auto": "1",
+        "maintenance.auto": "true",
+        "core.worktree": str(tmp_path),
+        "trace2.eventTarget": str(mark),
+    }.items():
+        with (desk.files / ".git" / "config").open("a") as config:
+            section, _, name = key.rpartition(".")
+            head, _, sub = section.partition(".")
+            config.write(f'[{head}{f" {chr(34)}{sub}{chr(34)}" if sub else ""}]\n\t{name} = "{value}"\n')
+    (desk.files / ".gitattributes").write_text("* filter=evil diff=evil merge=evil\n")
+    (desk.files / "mine.txt").write_text("mine\n")
+    (desk.files / "README.md").write_text("one\ntwo\nthree\nfour\n")
+    home = desk.checkout.place.scratch / ".gitconfig"
+    home.write_text(f"[core]\n\tfsmonitor = {plant}\n")
+    desk.other("other.txt", "theirs\n")
+    published = await desk.turn()
+    assert published is not None
+    assert not mark.exists()
+    assert git(desk.bare, "show", f"{BRANCH}:mine.txt") == "mine\n"
+    assert set(desk.server.seen_tokens) == {TOKEN}
+    assert (desk.files / "other.txt").read_text() == "theirs\n"
+
+
+async def test_repositories_inside_are_left_out_and_named(desk: Desk) -> None:
+    """A clone inside the checkout does not become a broken submodule; one without commits does no harm."""
+    for name in ("with commits", "empty"):
+        (desk.files / name).mkdir()
+        git(desk.files / name, "init", "-q")
+    (desk.files / "with commits" / "x").write_text("x")
+    git(desk.files / "with commits", "add", "-A")
+    git(desk.files / "with commits", "commit", "-q", "-m", "x")
+    (desk.files / "mine.txt").write_text("mine\n")
+    head, nested = await desk.checkout.commit_leftovers(MESSAGE)
+    assert set(nested) == {"with commits", "empty"}
+    assert await desk.publisher.publish(head) is not None
+    assert sorted(git(desk.bare, "ls-tree", "--name-only", BRANCH).split()) == ["README.md", "hello.py", "mine.txt"]
+
+
+async def test_ignored_files_stay_out(desk: Desk) -> None:
+    """.gitignore and the checkout's own exclude file are obeyed."""
+    (desk.files / ".gitignore").write_text("*.log\n")
+    (desk.files / ".git" / "info").mkdir(exist_ok=True)
+    (desk.files / ".git" / "info" / "exclude").write_text("private.txt\n")
+    for name in ("a.log", "private.txt", "kept.txt"):
+        (desk.files / name).write_text("x")
+    await desk.turn()
+    assert sorted(git(desk.bare, "ls-tree", "--name-only", BRANCH).split()) == [
+        ".gitignore", "README.md", "hello.py", "kept.txt",
+    ]  # fmt: skip
+
+
+async def test_odd_names_and_links_survive(desk: Desk) -> None:
+    """Names with spaces, newlines, non-ASCII and leading dashes; links are stored as links."""
+    for name in ("-rf", "a b", "日本語.txt", "new\nline", "*"):
+        (desk.files / name).write_text("x")
+    (desk.files / "link").symlink_to("/etc/passwd")
+    assert (await desk.turn()) is not None
+    listing = git(desk.bare, "ls-tree", "-z", BRANCH).split("\0")
+    assert sum("\t" in row for row in listing) == 8
+    assert any(row.startswith("120000") for row in listing)
+
+
+async def test_a_removed_repository_is_said(desk: Desk) -> None:
+    """An agent that removes .git gets a sentence and not a traceback."""
+    shutil.rmtree(desk.files / ".git")
+    with pytest.raises(CheckoutBroken, match="without a usable git repository"):
+        await desk.turn()
+
+
+async def test_a_broken_index_is_replaced(desk: Desk) -> None:
+    """A damaged index of the agent's costs nothing but time."""
+    (desk.files / ".git" / "index").write_bytes(b"broken")
+    (desk.files / "a.txt").write_text("a")
+    assert (await desk.turn()) is not None
+    assert git(desk.files, "status", "--porcelain") == ""
+
+
+async def test_malformed_objects_are_refused(desk: Desk) -> None:
+    """What the agent made by hand is checked before it is taken over."""
+    tree = git(desk.files, "rev-parse", "HEAD^{tree}").strip()
+    raw = f"tree {tree}\nparent {git(desk.files, 'rev-parse', 'HEAD').strip()}\nauthor nobody\ncommitter nobody\n\nx\n"
+    commit = git(desk.files, "hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=raw).strip()
+    git(desk.files, "update-ref", "HEAD", commit)
+    with pytest.raises(NotPushed, match="malformed"):
+        await desk.turn()
+    assert log_of(desk) == ["Begin"]
+
+
+async def test_the_token_is_nowhere_on_disk(desk: Desk) -> None:
+    """No file of the worker's directory holds the token."""
+    (desk.files / "a.txt").write_text("a")
+    await desk.turn()
+    for path in desk.checkout.place.root.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            assert TOKEN.encode() not in path.read_bytes(), path
+    assert desk.checkout.place.root.stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_missing_branch_is_said(tmp_path: Path, desk: Desk) -> None:
+    """A branch that was deleted meanwhile is named."""
+    git(desk.bare, "update-ref", "-d", f"refs/heads/{BRANCH}")
+    place = Place(tmp_path / "second")
+    place.prepare()
+
+    async def token(_: bool) -> Credentials:
+        return Credentials(desk.checkout.prefix, TOKEN)
+
+    with pytest.raises(NotPushed, match=f"The branch {BRANCH} is not in the repository"):
+        await Publisher(Checkout(place, session_info(desk.server.url("hello"))), token).clone()
+
+
+async def test_a_missing_base_does_no_harm(tmp_path: Path, desk: Desk) -> None:
+    """The base may have been renamed; the work goes on."""
+    git(desk.bare, "branch", "-m", "main", "trunk")
+    place = Place(tmp_path / "second")
+    place.prepare()
+
+    async def token(_: bool) -> Credentials:
+        return Credentials(desk.checkout.prefix, TOKEN)
+
+    await Publisher(Checkout(place, session_info(desk.server.url("hello"))), token).clone()
+    assert (place.checkout / "hello.py").exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://github.example/a/b.git",
+        "https://user:secret@github.com/a/b.git",
+        "file:///etc",
+        "ext::sh -c x",
+        "git@github.com:a/b.git",
+        "--upload-pack=x",
+        "",
+    ],
+)
+def test_addresses_that_get_no_token(url: str) -> None:
+    """Only https, or http on this machine, and nothing hidden in it."""
+    with pytest.raises(PermanentError):
+        url_prefix(url)
+
+
+def test_addresses_that_do() -> None:
+    """The prefix binds the token to one host."""
+    assert url_prefix("https://github.com/a/b.git") == "https://github.com"
+    assert url_prefix("http://127.0.0.1:8401/a/b.git") == "http://127.0.0.1:8401"
+
+
+async def test_git_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A git command that hangs is killed, and says so."""
+    monkeypatch.setattr("slackbot.worker.git.LOCAL_SECONDS", 0.2)
+    began = time.monotonic()
+    status, _, errors = await Git(None, tmp_path).run("-c", "alias.hang=!sleep 600", "hang")
+    assert status == 124
+    assert "did not end" in errors
+    assert time.monotonic() - began < 60
