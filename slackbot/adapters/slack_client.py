@@ -7,6 +7,7 @@ fails into the errors of `core.errors`.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import urllib.request
 from collections.abc import Awaitable, Mapping
 from typing import Any
@@ -82,7 +83,13 @@ class SlackConnection:
         )
 
     def _client(self, handlers: list[AsyncRetryHandler]) -> AsyncWebClient:
-        client = AsyncWebClient(token=self.token, base_url=self.api_url, session=self.session, retry_handlers=handlers)
+        client = AsyncWebClient(
+            token=self.token,
+            base_url=self.api_url,
+            session=self.session,
+            retry_handlers=handlers,
+            logger=_sdk_logger(),
+        )
         client.proxy = proxy_for(self.api_url, client.proxy)
         return client
 
@@ -107,6 +114,13 @@ class SlackConnection:
 
     async def close(self) -> None:
         await self.session.close()
+
+
+def _sdk_logger() -> logging.Logger:
+    logger = logging.getLogger("devflow.slack_web")
+    # Below INFO slack_sdk writes out every message; with no level of its own it prepares those lines for nobody.
+    logger.setLevel(logging.INFO)
+    return logger
 
 
 def _discard(request: Awaitable[AsyncSlackResponse]) -> None:

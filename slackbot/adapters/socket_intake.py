@@ -1,0 +1,198 @@
+"""What happens to an envelope of Socket Mode: it is checked, given to Bolt, and acknowledged when Bolt is done.
+
+Envelopes come from the connections (`socket_connection.py`); acknowledgements go back over the same one, or over
+another when it is gone. https://docs.slack.dev/apis/events-api/using-socket-mode
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from slack_bolt.adapter.socket_mode.async_internals import send_async_response
+from slack_bolt.adapter.socket_mode.internals import build_headers
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.listener.async_listener_start_handler import AsyncListenerStartHandler
+from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_bolt.response import BoltResponse
+from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+
+log = structlog.get_logger()
+
+_STARTED = "devflow_listener_started"
+_GIVE_UP_ATTEMPT = 2
+_SAID_ONCE_ENTRIES = 256
+_KINDS = frozenset({"events_api", "slash_commands", "interactive"})
+
+FindClient = Callable[[AsyncBaseSocketModeClient], Awaitable[AsyncBaseSocketModeClient | None]]
+"""A client that can send now: the given one if it can, else any."""
+
+
+class SocketIntake:
+    """Gives envelopes to `app`, each in a task that is kept here until it ends.
+
+    At most `concurrency` run at once and `queued` wait; what comes beyond that is left unacknowledged, so that
+    Slack delivers it again. A listener that raises leaves its envelope unacknowledged too.
+    """
+
+    def __init__(self, app: AsyncApp, find_client: FindClient, *, concurrency: int = 200, queued: int = 2000) -> None:
+        self._app = app
+        self._find_client = find_client
+        self._places = asyncio.Semaphore(concurrency)
+        self._most = concurrency + queued
+        self._tasks: dict[asyncio.Task[None], AsyncBaseSocketModeClient] = {}
+        self._said: set[tuple[str, ...]] = set()
+        self.is_open = True
+        runner = app.listener_runner
+        if not isinstance(runner.listener_start_handler, _NoteStart):
+            runner.listener_start_handler = _NoteStart(runner.listener_start_handler)
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._tasks)
+
+    def is_busy(self, client: AsyncBaseSocketModeClient) -> bool:
+        """Whether an envelope that came over `client` is still being worked on."""
+        return client in self._tasks.values()
+
+    def receive(self, client: AsyncBaseSocketModeClient, message: dict[str, Any]) -> None:
+        """Takes one message of a socket. Without `envelope_id` (hello and the like) there is nothing to do."""
+        envelope_id = message.get("envelope_id")
+        if not isinstance(envelope_id, str) or not envelope_id:
+            return
+        if not self.is_open:
+            # Not acknowledged: Slack delivers it again, to whoever runs then.
+            return
+        if len(self._tasks) >= self._most:
+            log.error("slack_envelope_refused_busy", envelope_id=envelope_id, in_flight=len(self._tasks))
+            return
+        task = asyncio.create_task(self._handle(client, envelope_id, message))
+        self._tasks[task] = client
+        task.add_done_callback(self._ended)
+
+    async def drain(self, deadline_seconds: float) -> int:
+        """Waits until every envelope taken is done, `deadline_seconds` at most; the number that is not."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=deadline_seconds)
+        return len(self._tasks)
+
+    async def cancel(self) -> None:
+        """Ends what still runs; its envelopes stay unacknowledged."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("slack_envelope_failed", exc_info=error)
+
+    async def _handle(self, client: AsyncBaseSocketModeClient, envelope_id: str, message: dict[str, Any]) -> None:
+        async with self._places:
+            request, bolt_request = _parsed(envelope_id, message)
+            if isinstance(bolt_request, str):
+                self._say_once("slack_envelope_malformed", fault=bolt_request, kind=str(message.get("type"))[:50])
+                await self._acknowledge(client, request, BoltResponse(status=200, body=""))
+                return
+            response = await self._app.async_dispatch(bolt_request)
+            is_started = bool(bolt_request.context.get(_STARTED))
+            if response.status == 200:
+                await self._acknowledge(client, request, response)
+            elif response.status == 404 and not is_started:
+                # Nobody listens for it. Unacknowledged, Slack would send it three times more.
+                self._say_once("slack_envelope_unknown", kind=request.type, name=_name(request.payload))
+                await self._acknowledge(client, request, BoltResponse(status=200, body=""))
+            elif not is_started and (request.retry_attempt or 0) >= _GIVE_UP_ATTEMPT:
+                # No listener saw it, and it has been here before: its form is what nobody can stand.
+                self._say_once("slack_envelope_indigestible", kind=request.type, name=_name(request.payload))
+                await self._acknowledge(client, request, BoltResponse(status=200, body=""))
+            else:
+                log.warning(
+                    "slack_envelope_unacknowledged",
+                    envelope_id=envelope_id,
+                    kind=request.type,
+                    status=response.status,
+                    attempt=request.retry_attempt,
+                )
+
+    async def _acknowledge(
+        self, client: AsyncBaseSocketModeClient, request: SocketModeRequest, response: BoltResponse
+    ) -> None:
+        sender = await self._find_client(client)
+        if sender is not None:
+            try:
+                await send_async_response(sender, request, response, time.time())
+                return
+            except (ConnectionError, RuntimeError, AttributeError) as error:
+                # The socket went between the look and the word; aiohttp and slack_sdk say so in these ways.
+                log.debug("slack_acknowledgement_failed", error=type(error).__name__)
+        log.warning("slack_acknowledgement_lost", envelope_id=request.envelope_id, kind=request.type)
+
+    def _say_once(self, event: str, **fields: str) -> None:
+        key = (event, *fields.values())
+        if key not in self._said and len(self._said) < _SAID_ONCE_ENTRIES:
+            self._said.add(key)
+            log.warning(event, **fields)
+
+
+class _NoteStart(AsyncListenerStartHandler):
+    """Notes on the request that a listener began; Bolt's answer alone does not tell."""
+
+    def __init__(self, inner: AsyncListenerStartHandler) -> None:
+        self._inner = inner
+
+    async def handle(self, request: AsyncBoltRequest, response: BoltResponse | None) -> None:
+        request.context[_STARTED] = True
+        await self._inner.handle(request=request, response=response)
+
+
+def _parsed(envelope_id: str, message: dict[str, Any]) -> tuple[SocketModeRequest, AsyncBoltRequest | str]:
+    """The envelope for the SDK, and for Bolt; or, instead of the latter, why it is none."""
+    kind, payload = message.get("type"), message.get("payload")
+    request = SocketModeRequest(
+        type=kind if isinstance(kind, str) else "",
+        envelope_id=envelope_id,
+        payload=payload if isinstance(payload, dict) else {},
+        retry_attempt=_number(message.get("retry_attempt")),
+        retry_reason=str(message["retry_reason"]) if message.get("retry_reason") else None,
+    )
+    fault = _fault(kind, payload)
+    if fault is not None:
+        return request, fault
+    try:
+        return request, AsyncBoltRequest(mode="socket_mode", body=request.payload, headers=build_headers(request))
+    except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
+        return request, f"Bolt cannot read it ({type(error).__name__})"
+
+
+def _fault(kind: Any, payload: Any) -> str | None:
+    if not isinstance(kind, str) or not kind:
+        return "no type"
+    if not isinstance(payload, dict):
+        return "payload is no object"
+    if kind not in _KINDS:
+        return "unknown type"
+    if kind == "events_api":
+        event = payload.get("event")
+        if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+            return "no event with a type"
+    elif kind == "slash_commands" and not isinstance(payload.get("command"), str):
+        return "no command"
+    elif kind == "interactive" and not isinstance(payload.get("type"), str):
+        return "no type of interaction"
+    return None
+
+
+def _name(payload: dict[str, Any]) -> str:
+    event = payload.get("event")
+    name = event.get("type") if isinstance(event, dict) else payload.get("command") or payload.get("type")
+    return str(name)[:50]
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
