@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from slackbot.core.session import Session, Status, card_key
 
 
 class Effect:
-    """The root of all effects. Each may be performed again after a crash."""
+    """The root of all effects. Each may be performed again after a crash.
+
+    `lane`: what people read is performed in order in the lane `thread`, all else in the lane `work`, so that a slow
+    Slack delays no task and a slow launch delays no answer.
+    """
+
+    lane: ClassVar[str] = "work"
 
 
 @dataclass(frozen=True)
@@ -41,16 +48,19 @@ class OpenPullRequest(Effect):
 
 @dataclass(frozen=True)
 class DeliverAnswer(Effect):
+    lane: ClassVar[str] = "thread"
     turn_id: str
 
 
 @dataclass(frozen=True)
 class PostNotice(Effect):
+    lane: ClassVar[str] = "thread"
     notice_id: str
 
 
 @dataclass(frozen=True)
 class UpdateCard(Effect):
+    lane: ClassVar[str] = "thread"
     card: str
 
 

@@ -92,7 +92,8 @@ def _is_name(name: str) -> bool:
 
 
 def _shown(text: str) -> str:
-    flat = re.sub(r"[`\s<>]+", " ", text).strip()
+    # Credentials in an address are not shown again, not even to who typed them.
+    flat = re.sub(r"[`\s<>]+", " ", re.sub(r"[^\s/@]*:[^\s/@]*@", "", text)).strip()
     return flat if len(flat) <= 80 else flat[:79] + "…"
 
 

@@ -256,7 +256,8 @@ def _task_observed(session: Session, event: ev.TaskObserved, now: int) -> Sessio
 def _worker_ready(session: Session, event: ev.WorkerReady, now: int) -> Session:
     if session.status is _R:
         return replace(session, editor_url=event.editor_url) if event.editor_url else session
-    task = replace(session.task, ready_at=now, alive_at=now)
+    # A worker that speaks runs, whatever was last seen of its task.
+    task = replace(session.task, last_status="RUNNING", ready_at=now, alive_at=now)
     return replace(session, status=_R, task=task, editor_url=event.editor_url)
 
 

@@ -1,1 +1,17 @@
-"""Bolt in: each listener checks, parses, calls the engine and acknowledges."""
+"""Bolt in: each listener checks, parses, calls the front desk and acknowledges. `register` is the routing table."""
+
+from __future__ import annotations
+
+from slack_bolt.async_app import AsyncApp
+
+from slackbot.front_desk import FrontDesk
+from slackbot.listeners import actions, commands, events, messages
+from slackbot.listeners.told import Told
+
+
+def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
+    """Binds every listener. The last one takes whatever Slack sends that nobody asked for."""
+    commands.register(app, desk)
+    actions.register(app, desk, told)
+    messages.register(app, desk, told)
+    events.register(app)

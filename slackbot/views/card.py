@@ -14,7 +14,7 @@ from slackbot.core.errors import UsageError
 from slackbot.core.ports import Metadata
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.session import EndedBy, Session, Status
-from slackbot.core.slack_text import clean
+from slackbot.core.slack_text import clean, plain_text
 from slackbot.views import action_ids
 from slackbot.views.blocks import Block, actions, button, context, fields, quoted, section
 from slackbot.views.buttons import (
@@ -39,6 +39,7 @@ from slackbot.views.words import (
 )
 
 ROOT_EVENT_TYPE = "devflow_session"
+NO_WORDS = "(no words)"
 MAX_PROMPT = 1_500
 """Characters of the prompt on the card; the session keeps more, the agent gets all."""
 
@@ -58,6 +59,8 @@ class RootRequest:
     base_branch: str
     agent: str
     user_id: str
+    branch_name: str | None = None
+    """The working branch, once a session was stored for this root; absent = only the root was ever written."""
 
 
 def card(session: Session, *, agent_note: str | None = None) -> View:
@@ -117,13 +120,31 @@ def root(
 
 def root_text(prompt: str) -> str:
     """The `text` of the root: the prompt itself, escaped; cut only where Slack would refuse it."""
-    return shown(prompt, MAX_TEXT) or "(no words)"
+    return shown(prompt, MAX_TEXT) or NO_WORDS
 
 
 def root_metadata(*, repository: RepositoryName, base_branch: str, agent: str, user_id: str) -> Metadata:
     """What was asked for, for the case that only the root was written before a crash."""
     payload = {"repository": repository.full_name, "base_branch": base_branch, "agent": agent, "user_id": user_id}
     return Metadata(ROOT_EVENT_TYPE, payload)
+
+
+def card_metadata(session: Session) -> Metadata:
+    """The root's metadata once its session is stored: with the branch, by which an expired session is found again."""
+    asked = root_metadata(
+        repository=session.repository,
+        base_branch=session.base_branch,
+        agent=session.agent,
+        user_id=session.user_id,
+    )
+    stored = {"session_id": session.session_id, "branch_name": session.branch_name}
+    return Metadata(ROOT_EVENT_TYPE, {**asked.event_payload, **stored})
+
+
+def prompt_of_root(text: str) -> str:
+    """The prompt a root message's `text` holds; "" when it was empty."""
+    prompt = plain_text(text).strip()
+    return "" if prompt == NO_WORDS else prompt
 
 
 def parse_root_metadata(mapping: Mapping[str, Any] | None) -> RootRequest | None:
@@ -139,7 +160,9 @@ def parse_root_metadata(mapping: Mapping[str, Any] | None) -> RootRequest | None
         return None
     owner, _, name = texts[0].partition("/")
     try:
-        return RootRequest(RepositoryName(owner, name), *texts[1:])
+        branch_name = payload.get("branch_name")
+        branch_name = branch_name if isinstance(branch_name, str) and branch_name else None
+        return RootRequest(RepositoryName(owner, name), texts[1], texts[2], texts[3], branch_name)
     except UsageError:
         return None
 

@@ -1,0 +1,99 @@
+"""`devflow run | worker | sandbox | check | create-table`: reads the command line, then hands over to a room.
+
+Exit status: 0 all went well, 1 something failed and said so, 2 the command line or the settings are wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from slackbot import __version__
+from slackbot.core.errors import ConfigError, DevflowError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The console script `devflow`."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.call(options))
+    except ConfigError as error:
+        print("The settings are not complete:", file=sys.stderr)
+        for fault in error.faults:
+            print(f"  - {fault}", file=sys.stderr)
+        return 2
+    except DevflowError as error:
+        print(f"{error.summary} {error.remedy}".strip(), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="devflow", description="Turns a Slack thread into a development session.")
+    parser.add_argument("--version", action="version", version=f"DevFlow {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="the bot, against the systems the environment names")
+    run.set_defaults(call=_run)
+
+    worker = commands.add_parser("worker", help="what runs inside a task; started by the bot, not by hand")
+    worker.set_defaults(call=_worker)
+
+    sandbox = commands.add_parser("sandbox", help="everything on this machine, with no account anywhere")
+    sandbox.add_argument("--repo", action="append", type=Path, default=[], metavar="PATH", help="offer a git "
+                         "repository of yours as local/NAME; it is copied, never written")  # fmt: skip
+    sandbox.add_argument("--port", type=int, metavar="N", help="the page's port; N+1 and N+2 are used as well "
+                         "(default 8400, or what this state used before)")  # fmt: skip
+    sandbox.add_argument("--state", type=Path, metavar="DIR", help="where everything is kept (default .devflow)")
+    sandbox.add_argument("--json", action="store_true", help="print the addresses as one line of JSON when ready")
+    sandbox.add_argument("--once", metavar="PROMPT", help="run the main job once in this terminal, then end")
+    sandbox.set_defaults(call=_sandbox)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from slackbot.app import run_bot
+    from slackbot.config import load_settings
+    from slackbot.logs import configure_logs
+
+    settings = load_settings(os.environ)
+    configure_logs(settings.DEVFLOW_LOG_FORMAT, settings.secrets())
+
+    async def until_told() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, stop.set)
+        await run_bot(settings, stop=stop)
+
+    asyncio.run(until_told())
+    return 0
+
+
+def _worker(options: argparse.Namespace) -> int:
+    from slackbot.worker.main import run
+
+    return run()
+
+
+def _sandbox(options: argparse.Namespace) -> int:
+    from slackbot.sandbox.main import SandboxOptions, run_sandbox
+
+    return run_sandbox(
+        SandboxOptions(
+            repositories=tuple(options.repo),
+            port=options.port,
+            state_dir=options.state,
+            as_json=options.json,
+            once=options.once,
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,226 @@
+"""The composition root of the bot: settings in, adapters and rooms wired, everything run in one task group.
+
+`devflow run` and the sandbox's bot process call `run_bot`; nothing here branches on which of the two it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import structlog
+from pydantic import SecretStr
+
+from slackbot import listeners
+from slackbot.adapters.github import GithubCodeHost
+from slackbot.adapters.local_tasks import LocalTasks
+from slackbot.adapters.slack import SlackChat
+from slackbot.adapters.socket_mode import SocketKeeper, build_app
+from slackbot.adapters.sqlite import SqliteStore
+from slackbot.admission import Admission
+from slackbot.config import Settings
+from slackbot.core import events as ev
+from slackbot.core.errors import ConfigError, DevflowError, IllegalTransition, NotFound
+from slackbot.core.ports import SessionStore, Tasks
+from slackbot.core.session import EndedBy
+from slackbot.engine import Engine
+from slackbot.front_desk import FrontDesk
+from slackbot.gateway.server import Gateway
+from slackbot.gateway.worker_api import WorkerApi
+from slackbot.gateway.worker_desk import WorkerDesk, WorkerTerms
+from slackbot.listeners.told import Told
+from slackbot.performer import Performer, WorkerSettings
+from slackbot.progress_board import ProgressBoard
+from slackbot.reconciler import Reconciler
+from slackbot.session_start import SessionStarter, StartLimits
+
+log = structlog.get_logger()
+
+DRAIN_SECONDS = 10.0
+"""ECS waits 30 s between SIGTERM and SIGKILL; what is in flight has twice this long to end."""
+
+STOP_SESSIONS_SECONDS = 20.0
+"""How long the end of the sandbox waits for workers to save what they have."""
+
+
+@dataclass(frozen=True)
+class BotReady:
+    """What the bot tells when it hears Slack and workers can reach it."""
+
+    gateway_url: str
+    team_name: str
+    bot_user_id: str
+
+
+async def run_bot(
+    settings: Settings,
+    *,
+    stop: asyncio.Event,
+    on_ready: Callable[[BotReady], None] | None = None,
+    stop_sessions_at_end: bool = False,
+) -> None:
+    """Runs until `stop` is set, then ends in order: no new input, work in flight drained, connections closed.
+
+    `stop_sessions_at_end`: live sessions become `stopped` and each thread is told, for a machine that goes away.
+    Raises `DevflowError` with a sentence when a system refuses at the start.
+    """
+    # Closing runs in the reverse order of what is pushed here: intake first, the store and Slack last.
+    async with AsyncExitStack() as closing:
+        chat = SlackChat(
+            token=_secret(settings.SLACK_BOT_TOKEN),
+            api_url=settings.SLACK_API_URL,
+            posts_per_second=1.0 if settings.is_real_slack else None,
+        )
+        closing.push_async_callback(chat.close)
+        identity = await chat.identify()
+        store = build_store(settings)
+        closing.push_async_callback(store.close)
+        tasks = build_tasks(settings)
+        closing.push_async_callback(tasks.close)
+        code_host = GithubCodeHost(
+            api_url=settings.GITHUB_API_URL,
+            app_id=settings.GITHUB_APP_ID or "",
+            private_key=settings.private_key_pem(),
+        )
+        closing.push_async_callback(code_host.close)
+
+        board = ProgressBoard(chat, clock=time.monotonic)
+        closing.push_async_callback(board.close)
+        secret = _secret(settings.DEVFLOW_SECRET)
+        worker = WorkerSettings(gateway_url=settings.gateway_url, secret=secret)
+        performer = Performer(chat=chat, tasks=tasks, code_host=code_host, board=board, worker=worker)
+        engine = Engine(
+            store,
+            performer,
+            replica_id=f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
+            now=time.time,
+            limits=settings.limits,
+        )
+        closing.push_async_callback(engine.drain, DRAIN_SECONDS)
+
+        app = build_app(chat)
+        keeper = SocketKeeper(app, _secret(settings.SLACK_APP_TOKEN))
+        closing.push_async_callback(keeper.close)
+        desk = WorkerDesk(
+            engine=engine,
+            performer=performer,
+            chat=chat,
+            code_host=code_host,
+            board=board,
+            terms=WorkerTerms(limits=settings.limits),
+            secrets=settings.secrets(),
+        )
+        host, port = settings.gateway_address
+        gateway = Gateway(
+            WorkerApi(desk, secret=secret), host=host, port=port, is_ready=lambda: _is_ready(keeper, store)
+        )
+        await gateway.start()
+        closing.push_async_callback(gateway.stop)
+
+        admission = Admission(chat, settings.access_policy)
+        starter = SessionStarter(
+            engine=engine,
+            store=store,
+            chat=chat,
+            code_host=code_host,
+            admission=admission,
+            team_id=identity.team_id,
+            bot_user_id=identity.user_id,
+            limits=StartLimits(
+                max_sessions=settings.DEVFLOW_MAX_SESSIONS,
+                max_sessions_per_user=settings.DEVFLOW_MAX_SESSIONS_PER_USER,
+                default_agent=settings.DEVFLOW_AGENT,
+            ),
+        )
+        front_desk = FrontDesk(
+            engine=engine,
+            store=store,
+            starter=starter,
+            admission=admission,
+            team_id=identity.team_id,
+            bot_user_id=identity.user_id,
+            workspace_url=identity.url or "",
+            hosts=code_host.hosts,
+        )
+        told = Told(chat)
+        closing.push_async_callback(told.drain, 2.0)
+        listeners.register(app, front_desk, told)
+        reconciler = Reconciler(
+            engine=engine,
+            store=store,
+            tasks=tasks,
+            limits=settings.limits,
+            now=time.time,
+            interval_seconds=settings.DEVFLOW_RECONCILE_SECONDS,
+        )
+        closing.push_async_callback(keeper.drain, DRAIN_SECONDS)
+        closing.push_async_callback(keeper.stop_intake)
+        await keeper.start()
+
+        ready = BotReady(settings.gateway_url, identity.team_name or "", identity.user_id)
+        log.info("bot_ready", gateway_url=ready.gateway_url, team=ready.team_name)
+        if on_ready is not None:
+            on_ready(ready)
+        async with asyncio.TaskGroup() as group:
+            reconciling = group.create_task(reconciler.run(), name="reconciler")
+            await stop.wait()
+            log.info("bot_stopping")
+            if stop_sessions_at_end:
+                await keeper.stop_intake()
+                await stop_sessions(store, engine)
+            reconciling.cancel()
+    log.info("bot_stopped")
+
+
+async def stop_sessions(store: SessionStore, engine: Engine) -> None:
+    """Ends every live session and waits until its task is gone and its thread knows."""
+    ended = []
+    async for entry in store.scan(engine.now(), live=True):
+        try:
+            await engine.handle(entry.session_id, ev.StopRequested(None, by=EndedBy.SHUTDOWN))
+            ended.append(entry.session_id)
+        except (IllegalTransition, NotFound):
+            continue
+        except DevflowError as error:
+            log.warning("session_not_stopped", session_id=entry.session_id, why=error.summary)
+    deadline = time.monotonic() + STOP_SESSIONS_SECONDS
+    while ended and time.monotonic() < deadline:
+        sessions = [await engine.load(session_id) for session_id in ended]
+        if not any(session is not None and session.lease is not None for session in sessions):
+            return
+        await asyncio.sleep(0.05)
+
+
+def build_store(settings: Settings) -> SessionStore:
+    """The store the settings name."""
+    path = settings.sqlite_path
+    if path is None:
+        raise ConfigError(["DEVFLOW_STORE: this version stores sessions in `sqlite:PATH` only"])
+    return SqliteStore(path)
+
+
+def build_tasks(settings: Settings) -> Tasks:
+    """Where workers run, as the settings say."""
+    if settings.DEVFLOW_TASKS != "local" or settings.DEVFLOW_STATE_DIR is None:
+        raise ConfigError(["DEVFLOW_TASKS: this version runs workers as `local` processes only"])
+    return LocalTasks(settings.DEVFLOW_STATE_DIR / "tasks")
+
+
+async def _is_ready(keeper: SocketKeeper, store: SessionStore) -> dict[str, bool]:
+    """Whether Slack is heard and the store answers: what `/readyz` says."""
+    try:
+        await store.get("00000000-0000-4000-8000-000000000000", int(time.time()))
+    except DevflowError:
+        return {"slack": keeper.is_heard, "store": False}
+    return {"slack": keeper.is_heard, "store": True}
+
+
+def _secret(value: SecretStr | None) -> str:
+    assert value is not None  # noqa: S101  load_settings saw to it
+    return value.get_secret_value()

@@ -1,0 +1,117 @@
+"""Who may do what: one table, and the sentences for those who may not. Pure; the facts come from Slack.
+
+Default-deny: a person must be a full member of the own workspace and be named (or `*` set) by the administrator.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass
+from enum import StrEnum
+
+from slackbot.core.errors import Refused
+from slackbot.core.ports import Channel, Person
+from slackbot.core.repository_name import RepositoryName
+
+
+class Role(StrEnum):
+    """What a person is to a session. An owner is a participant as well."""
+
+    PARTICIPANT = "participant"
+    OWNER = "owner"
+    ADMIN = "admin"
+
+
+class Action(StrEnum):
+    """What a person can ask for."""
+
+    START = "start"
+    REPLY = "reply"
+    STATUS = "status"
+    CANCEL = "cancel"
+    RETRY = "retry"
+    OPEN_PULL_REQUEST = "open_pull_request"
+    STOP = "stop"
+
+
+MATRIX: dict[Action, frozenset[Role]] = {
+    Action.START: frozenset(Role),
+    Action.REPLY: frozenset(Role),
+    Action.STATUS: frozenset(Role),
+    Action.CANCEL: frozenset(Role),
+    Action.RETRY: frozenset(Role),
+    Action.OPEN_PULL_REQUEST: frozenset(Role),
+    Action.STOP: frozenset({Role.OWNER, Role.ADMIN}),
+}
+
+
+@dataclass(frozen=True)
+class AccessPolicy:
+    """The administrator's word. `users` and `groups` are Slack ids; `everyone` = each full member."""
+
+    users: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    everyone: bool = False
+    channels: frozenset[str] | None = None
+    repositories: tuple[str, ...] | None = None
+    admins: frozenset[str] = frozenset()
+
+    def role_of(self, user_id: str, owner_id: str) -> Role:
+        if user_id in self.admins:
+            return Role.ADMIN
+        return Role.OWNER if user_id == owner_id else Role.PARTICIPANT
+
+    def must_ask_groups(self, user_id: str) -> bool:
+        """Whether only membership of a user group can let this person in."""
+        return bool(self.groups) and not self.everyone and user_id not in self.users | self.admins
+
+
+def check_person(person: Person, policy: AccessPolicy, *, in_group: bool = False) -> None:
+    """`Refused`, with a sentence, for everyone who is not plainly let in."""
+    if person.is_bot or person.deleted:
+        raise Refused("DevFlow takes prompts from people only.")
+    if person.is_stranger:
+        raise Refused(
+            "DevFlow runs code, so it does not take prompts from people of other organisations.",
+            "Ask a member of this workspace.",
+        )
+    if person.is_guest:
+        raise Refused("DevFlow runs code, so guests may not use it.", "Ask a full member of this workspace.")
+    if policy.everyone or in_group or person.user_id in policy.users | policy.admins:
+        return
+    raise Refused(
+        "You are not on the list of people who may use DevFlow here.",
+        "Ask its administrator to add you to DEVFLOW_ALLOWED_USERS.",
+    )
+
+
+def check_channel(channel: Channel, policy: AccessPolicy) -> None:
+    """`Refused` for channels that strangers read, that are closed, or that the administrator left out."""
+    if channel.is_archived:
+        raise Refused("This channel is archived.", "Start in another one.")
+    if channel.is_shared_outside:
+        raise Refused(
+            "This channel is shared with another organisation, so DevFlow does not work in it.",
+            "Start in a channel of your own workspace.",
+        )
+    if policy.channels is not None and channel.channel_id not in policy.channels:
+        raise Refused("DevFlow may not be used in this channel.", "Its administrator sets DEVFLOW_ALLOWED_CHANNELS.")
+
+
+def check_repository(name: RepositoryName, policy: AccessPolicy) -> None:
+    """`Refused` when the administrator's globs of owner/name leave the repository out."""
+    if policy.repositories is None:
+        return
+    if any(fnmatch.fnmatchcase(name.full_name.lower(), glob.lower()) for glob in policy.repositories):
+        return
+    raise Refused(f"DevFlow may not work on `{name}`.", "Its administrator sets DEVFLOW_ALLOWED_REPOSITORIES.")
+
+
+def check_action(action: Action, user_id: str, owner_id: str, policy: AccessPolicy) -> None:
+    """`Refused` when the matrix has no place for this person's role."""
+    if policy.role_of(user_id, owner_id) in MATRIX[action]:
+        return
+    raise Refused(
+        f"Only <@{owner_id}>, who started this session, or an administrator may {action} it.",
+        "`!cancel` ends the prompt that is being worked on.",
+    )

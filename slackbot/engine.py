@@ -1,0 +1,350 @@
+"""load -> decide -> save -> perform what is owed: the only place with that order.
+
+Events come from listeners, gateway and reconciler; sessions go to the store; what is owed goes to the `Performer`,
+whose outcomes come back as events. After a crash the reconciler visits what was due, on exactly this path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import random
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol, TypeVar
+from weakref import WeakValueDictionary
+
+import structlog
+
+from slackbot.core import events as ev
+from slackbot.core.deadlines import next_deadline
+from slackbot.core.effects import Effect, UpdateCard, is_lasting, owed
+from slackbot.core.errors import DevflowError, NotFound, TemporaryError
+from slackbot.core.history_budget import fit
+from slackbot.core.item import from_item, to_item
+from slackbot.core.ports import SessionStore
+from slackbot.core.session import TTL_SECONDS, Lease, Session
+from slackbot.core.transitions import decide
+
+log = structlog.get_logger()
+
+LEASE_SECONDS = 30
+"""How long one replica has what is owed to itself; another steps in after it."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_MAX_RACES = 60
+_MAX_TRIES = 3
+"""An effect that is owed still after so many tries in one pass is left to the next one."""
+
+_MAX_REMEMBERED = 20_000
+
+
+class NotYet(Exception):
+    """The effect was performed, and what it leads to is not to be seen yet: look again soon."""
+
+
+class PerformsEffects(Protocol):
+    """What the engine needs of `performer.Performer`."""
+
+    async def perform(self, effect: Effect, session: Session, *, first: bool) -> ev.Event | None:
+        """Does it. `first`: nobody can have tried before, so nothing needs to be looked up."""
+        ...
+
+    def owes_marks(self, session: Session) -> bool:
+        """Whether a prompt that waits or is in work has no mark yet, as far as this process knows."""
+        ...
+
+    async def mark(self, session: Session) -> None:
+        """Puts the marks on prompts that wait or are in work; may be repeated."""
+        ...
+
+
+class Engine:
+    """The one place that changes sessions. `now` gives Unix seconds; `replica_id` names this process."""
+
+    def __init__(
+        self,
+        store: SessionStore,
+        performer: PerformsEffects,
+        *,
+        replica_id: str,
+        now: Callable[[], float],
+        limits: ev.Limits,
+        retry_seconds: float = 1.0,
+    ) -> None:
+        self._store = store
+        self._performer = performer
+        self._replica_id = replica_id
+        self._now = now
+        self._limits = limits
+        self._retry_seconds = retry_seconds
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._lanes: dict[tuple[str, str], _Lane] = {}
+        self._changed: dict[str, asyncio.Event] = {}
+        self._fresh: OrderedDict[tuple[str, Effect], None] = OrderedDict()
+        self._told_cards: OrderedDict[str, str] = OrderedDict()
+        self._draining = False
+
+    # --------------------------------------------------------------------------------- sessions
+
+    def now(self) -> int:
+        return int(self._now())
+
+    async def load(self, session_id: str) -> Session | None:
+        """The session as it is stored, or None when there is none (any more)."""
+        item = await self._store.get(session_id, self.now())
+        return from_item(item) if item is not None else None
+
+    async def create(self, session: Session) -> bool:
+        """Stores a new session and begins what it is owed; False when its thread has one already."""
+        sealed = self._seal(None, session)
+        if not await self._store.create(to_item(sealed), self.now()):
+            return False
+        self._after_save(None, sealed)
+        return True
+
+    async def handle(self, session_id: str, event: ev.Event) -> Session:
+        """Applies `event`, durable on return, and begins what follows from it.
+
+        Raises what `decide` raises, with nothing changed, and `NotFound` where there is no such session.
+        """
+        lock = self._locks.get(session_id)
+        if lock is None:
+            lock = self._locks[session_id] = asyncio.Lock()
+        async with lock:
+            for _ in range(_MAX_RACES):
+                item = await self._store.get(session_id, self.now())
+                if item is None:
+                    raise NotFound("This session is over and forgotten.", "Start a new one with `/devflow start`.")
+                before = from_item(item)
+                after = decide(before, event, self.now())
+                if after is before and not self._must_touch(before, event):
+                    return before
+                sealed = self._seal(before, after)
+                if await self._store.replace(to_item(sealed), before.write_version):
+                    self._after_save(before, sealed)
+                    return sealed
+                await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311  spreads replicas, guards nothing
+        raise TemporaryError("This session is being changed by too many at once.", "Try again in a moment.")
+
+    def visit(self, session_id: str) -> None:
+        """Somebody thinks the session is owed something: look, and perform it."""
+        for lane in ("thread", "work"):
+            self._kick(session_id, lane)
+
+    def changed(self, session_id: str) -> asyncio.Event:
+        """Set when this process next saves the session; for long polls."""
+        return self._changed.setdefault(session_id, asyncio.Event())
+
+    async def drain(self, seconds: float) -> bool:
+        """Takes on nothing new and waits for what is being performed; True when all of it was done in time."""
+        self._draining = True
+        tasks = {lane.task for lane in self._lanes.values() if lane.task is not None}
+        for lane in self._lanes.values():
+            lane.cancel_timer()
+        if tasks:
+            _, pending = await asyncio.wait(tasks, timeout=seconds)
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+            return not pending
+        return True
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is being performed right now."""
+        return any(lane.task is not None for lane in self._lanes.values())
+
+    # ----------------------------------------------------------------------------------- saving
+
+    def _seal(self, before: Session | None, after: Session) -> Session:
+        """What every write carries: version, times, the lease for what is owed, the card as last drawn."""
+        now = self.now()
+        after = replace(after, write_version=after.write_version + 1, updated_at=now, ttl=now + TTL_SECONDS)
+        told = self._told_cards.get(after.session_id)
+        if told is not None and after.thread.status_ts is not None and after.thread.card != told:
+            after = replace(after, thread=replace(after.thread, card=told))
+        after = fit(after)
+        lease = after.lease
+        foreign = lease is not None and lease.owner != self._replica_id and lease.until > now
+        if not any(is_lasting(effect, after) for effect in owed(after)):
+            return replace(after, lease=lease if foreign else None, due_at=next_deadline(after, self._limits))
+        if foreign and lease is not None:
+            return replace(after, due_at=lease.until)
+        until = now + LEASE_SECONDS
+        return replace(after, lease=Lease(self._replica_id, until), due_at=until)
+
+    def _after_save(self, before: Session | None, after: Session) -> None:
+        known = set(owed(before)) if before is not None else set()
+        for effect in owed(after):
+            if effect not in known:
+                _remember(self._fresh, (after.session_id, effect), None)
+        event = self._changed.pop(after.session_id, None)
+        if event is not None:
+            event.set()
+        lanes = {effect.lane for effect in owed(after) if not self._is_told(after, effect)}
+        if self._performer.owes_marks(after):
+            lanes.add("thread")
+        for lane in sorted(lanes):
+            self._kick(after.session_id, lane)
+
+    def _must_touch(self, session: Session, event: ev.Event) -> bool:
+        if not isinstance(event, ev.TimePassed):
+            return False
+        deadline = next_deadline(session, self._limits)
+        lease_ran_out = session.lease is None or session.lease.until <= self.now()
+        return (deadline is not None and deadline <= self.now()) or (
+            session.due_at is not None and session.due_at <= self.now() and lease_ran_out
+        )
+
+    # ------------------------------------------------------------------------------- performing
+
+    def _kick(self, session_id: str, name: str, *, after_wait: bool = False) -> None:
+        if self._draining:
+            return
+        lane = self._lanes.setdefault((session_id, name), _Lane())
+        if lane.task is not None:
+            lane.again = True
+            return
+        if lane.must_wait and not after_wait:
+            return
+        lane.cancel_timer()
+        lane.task = asyncio.create_task(self._run_lane(session_id, name, lane), name=f"{name}:{session_id}")
+
+    async def _run_lane(self, session_id: str, name: str, lane: _Lane) -> None:
+        """Performs what one session is owed of one kind, in order, until nothing is or something must wait."""
+        wait_seconds: float | None = None
+        try:
+            lane.again = True
+            while lane.again and wait_seconds is None:
+                lane.again = lane.must_wait = False
+                wait_seconds = await self._perform_owed(session_id, name, lane)
+        except Exception:
+            log.exception("performing_failed", session_id=session_id, lane=name)
+            lane.failures += 1
+            lane.must_wait = True
+            wait_seconds = min(60.0, self._retry_seconds * 2**lane.failures)
+        finally:
+            lane.task = None
+        if wait_seconds is None or self._draining:
+            self._lanes.pop((session_id, name), None)
+            return
+        again = functools.partial(self._kick, session_id, name, after_wait=True)
+        lane.timer = asyncio.get_running_loop().call_later(wait_seconds, again)
+
+    async def _perform_owed(self, session_id: str, name: str, lane: _Lane) -> float | None:
+        """One pass; the seconds after which to try again, or None when nothing is left to do."""
+        tries: Counter[Effect] = Counter()
+        look_again_seconds: float | None = None
+        marked = False
+        while True:
+            session = await self.load(session_id)
+            if session is None:
+                return None
+            if name == "thread" and not marked:
+                marked = True
+                await self._mark(session)
+            effects = [
+                effect
+                for effect in owed(session)
+                if effect.lane == name and tries[effect] < _MAX_TRIES and not self._is_told(session, effect)
+            ]
+            if not effects:
+                lane.failures = 0 if look_again_seconds is None else lane.failures
+                return look_again_seconds
+            effect = effects[0]
+            if is_lasting(effect, session) and not self._holds_lease(session):
+                lease = session.lease
+                if lease is not None and lease.owner != self._replica_id and lease.until > self.now():
+                    return float(lease.until - self.now()) + 0.5
+                await self._take_lease(session)
+                continue
+            tries[effect] += 1
+            first = (session_id, effect) in self._fresh
+            self._fresh.pop((session_id, effect), None)
+            try:
+                outcome = await self._performer.perform(effect, session, first=first)
+            except NotYet:
+                tries[effect] = _MAX_TRIES
+                lane.failures += 1
+                look_again_seconds = min(10.0, self._retry_seconds * 0.2 * 1.6**lane.failures)
+                continue
+            except TemporaryError as error:
+                lane.failures += 1
+                lane.must_wait = True
+                back_off = self._retry_seconds * 2.0 ** min(lane.failures, 6)
+                delay = max(error.retry_after_seconds or 0.0, back_off)
+                log.info(
+                    "effect_postponed",
+                    session_id=session_id,
+                    effect=type(effect).__name__,
+                    why=error.summary,
+                    wait_seconds=round(delay, 1),
+                )
+                return min(300.0, delay)
+            await self._record(session, effect, outcome)
+
+    async def _record(self, session: Session, effect: Effect, outcome: ev.Event | None) -> None:
+        if isinstance(effect, UpdateCard):
+            _remember(self._told_cards, session.session_id, effect.card)
+            if not is_lasting(effect, session):
+                return
+        if outcome is None:
+            return
+        try:
+            await self.handle(session.session_id, outcome)
+        except DevflowError as error:
+            # The session moved on while this was performed (stopped, forgotten): what it owes now says the rest.
+            log.info("outcome_late", session_id=session.session_id, effect=type(effect).__name__, why=error.summary)
+
+    async def _mark(self, session: Session) -> None:
+        try:
+            await self._performer.mark(session)
+        except DevflowError as error:
+            log.info("mark_postponed", session_id=session.session_id, why=error.summary)
+
+    def _is_told(self, session: Session, effect: Effect) -> bool:
+        return (
+            isinstance(effect, UpdateCard)
+            and not is_lasting(effect, session)
+            and self._told_cards.get(session.session_id) == effect.card
+        )
+
+    def _holds_lease(self, session: Session) -> bool:
+        lease = session.lease
+        return lease is not None and lease.owner == self._replica_id and lease.until > self.now() + LEASE_SECONDS // 3
+
+    async def _take_lease(self, session: Session) -> None:
+        """Takes or renews the lease for debts that another process left, or that took long."""
+        mine = replace(session, lease=None)
+        sealed = self._seal(session, mine)
+        if await self._store.replace(to_item(sealed), session.write_version):
+            log.debug("lease_taken", session_id=session.session_id)
+
+
+class _Lane:
+    """What is being performed for one session, of one kind: at most one task, or a timer for the next try."""
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.again = False
+        self.must_wait = False
+        """Something failed: a new event is no reason to try before the wait is over."""
+        self.failures = 0
+
+    def cancel_timer(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+
+def _remember(memory: OrderedDict[K, V], key: K, value: V) -> None:
+    """A bounded memory: the oldest leaves. Losing an entry costs a look-up, never correctness."""
+    memory[key] = value
+    memory.move_to_end(key)
+    while len(memory) > _MAX_REMEMBERED:
+        memory.popitem(last=False)

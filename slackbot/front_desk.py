@@ -1,0 +1,254 @@
+"""What people ask for, once a listener has parsed it: who asks, which session is meant, may they, and the answer.
+
+Listeners call it; it calls admission, the starter and the engine, and returns what the person is to read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from slackbot.admission import Admission
+from slackbot.core import command_text as ct
+from slackbot.core import events as ev
+from slackbot.core.access import Action, check_action
+from slackbot.core.errors import IllegalTransition, NotFound
+from slackbot.core.ports import IndexEntry, SessionStore
+from slackbot.core.session import Session, Status, derive_session_id
+from slackbot.engine import Engine
+from slackbot.session_start import SessionStarter, StartRequest
+from slackbot.views.errors import illegal
+from slackbot.views.replies import (
+    accepted,
+    choose_session,
+    help_text,
+    none_found,
+    session_gone,
+    session_list,
+    session_status,
+)
+from slackbot.views.view import View
+
+log = structlog.get_logger()
+
+PAGE_SIZE = 10
+
+_EVENTS: dict[str, tuple[Action, Callable[[str, str], ev.Event]]] = {
+    "stop": (Action.STOP, lambda user_id, _: ev.StopRequested(user_id)),
+    "cancel": (Action.CANCEL, lambda user_id, _: ev.CancelRequested(user_id)),
+    "pr": (Action.OPEN_PULL_REQUEST, lambda user_id, _: ev.PullRequestRequested(user_id)),
+    "retry": (Action.RETRY, lambda user_id, press_id: ev.RetryRequested(press_id, user_id)),
+}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A message in a thread. `text` is as Slack stores it (escaped); `root_is_ours` None = Slack did not say."""
+
+    channel_id: str
+    thread_ts: str
+    message_ts: str
+    user_id: str
+    text: str
+    root_is_ours: bool | None = None
+
+
+class FrontDesk:
+    """One method for each thing people do. Raises `DevflowError`s whose sentences the person is to read."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        store: SessionStore,
+        starter: SessionStarter,
+        admission: Admission,
+        team_id: str,
+        bot_user_id: str,
+        workspace_url: str,
+        hosts: frozenset[str],
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._starter = starter
+        self._admission = admission
+        self._team_id = team_id
+        self._bot_user_id = bot_user_id
+        self._workspace_url = workspace_url
+        self._hosts = hosts
+        self._foreign_threads: dict[tuple[str, str], None] = {}
+
+    # ------------------------------------------------------------------------------- commands
+
+    async def command(self, user_id: str, channel_id: str, text: str, press_id: str) -> View | None:
+        """`/devflow TEXT`. None = what happens is to be seen in the channel, no further word is needed.
+
+        `press_id` names this very command, so that Slack's repetition of it is not a second one.
+        """
+        command = ct.parse_command(text, self._hosts)
+        if isinstance(command, ct.HelpCommand):
+            return help_text()
+        if isinstance(command, ct.StartCommand):
+            await self._starter.start(
+                StartRequest(
+                    user_id=user_id,
+                    channel_id=channel_id,
+                    repository=command.repository,
+                    prompt=command.prompt,
+                    base_branch=command.base_branch,
+                    agent=command.agent,
+                )
+            )
+            return None
+        await self._admission.person(user_id)
+        if isinstance(command, ct.ListCommand):
+            return await self._list(user_id, command.cursor)
+        session = await self._session_meant(user_id, command)
+        if isinstance(session, View):
+            return session
+        # A command is typed elsewhere than in the thread, where what follows is to be seen: so it is answered.
+        return await self._asked(session, command.verb, user_id, press_id) or accepted(command.verb)
+
+    async def _asked(self, session: Session, verb: str, user_id: str, press_id: str) -> View | None:
+        """A verb about one session, by command, `!` word or button. None = the thread shows what comes of it."""
+        if verb == "status":
+            check_action(Action.STATUS, user_id, session.user_id, self._admission.policy)
+            return session_status(session, self._engine.now(), permalink=self.permalink(session))
+        action, event_for = _EVENTS[verb]
+        check_action(action, user_id, session.user_id, self._admission.policy)
+        try:
+            await self._engine.handle(session.session_id, event_for(user_id, press_id))
+        except IllegalTransition as error:
+            return illegal(error, session, verb)
+        log.info("asked", session_id=session.session_id, user_id=user_id, verb=verb)
+        return None
+
+    def permalink(self, session: Session) -> str | None:
+        """A link to the thread, made without asking Slack."""
+        thread = session.thread
+        if not self._workspace_url:
+            return None
+        return f"{self._workspace_url.rstrip('/')}/archives/{thread.channel_id}/p{thread.thread_ts.replace('.', '')}"
+
+    async def _list(self, user_id: str, cursor: str | None) -> View:
+        page = await self._store.list_by_user(user_id, self._engine.now(), PAGE_SIZE, cursor)
+        links: dict[str, str] = {}
+        for entry in page.entries:
+            session = await self._engine.load(entry.session_id)
+            link = self.permalink(session) if session is not None else None
+            if link:
+                links[entry.session_id] = link
+        return session_list(page.entries, self._engine.now(), cursor=page.cursor, permalinks=links)
+
+    async def _session_meant(self, user_id: str, command: ct.SessionCommand) -> Session | View:
+        """The session a command without a thread is about, or the question which."""
+        own: list[IndexEntry] = []
+        cursor = None
+        while len(own) < 100:
+            page = await self._store.list_by_user(user_id, self._engine.now(), 50, cursor)
+            own.extend(page.entries)
+            cursor = page.cursor
+            if cursor is None:
+                break
+        if command.which:
+            meant = [entry for entry in own if _is_named(entry, command.which)]
+        else:
+            live = [entry for entry in own if entry.status in (Status.STARTING, Status.RUNNING)]
+            # Nothing is live: only what makes sense of an ended session takes the newest one.
+            meant = live or (own[:1] if command.verb in ("status", "pr", "retry") else [])
+        if not meant and command.which and self._is_session_id(command.which):
+            session = await self._engine.load(command.which.lower())
+            if session is not None:
+                return session
+        if not meant:
+            return none_found(command.verb, command.which)
+        if len(meant) > 1:
+            return choose_session(meant, command.verb, self._engine.now())
+        session = await self._engine.load(meant[0].session_id)
+        if session is None:
+            raise NotFound("This session is over and forgotten.", "Start a new one with `/devflow start`.")
+        return session
+
+    def _is_session_id(self, which: str) -> bool:
+        return bool(re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", which))
+
+    # --------------------------------------------------------------------------------- threads
+
+    async def session_of_thread(self, channel_id: str, thread_ts: str) -> Session | None:
+        session_id = derive_session_id(self._team_id, channel_id, thread_ts)
+        return await self._engine.load(session_id)
+
+    async def reply(self, reply: Reply) -> View | None:
+        """Somebody wrote in a thread. Returns what this person alone is to read, or None."""
+        session = await self.session_of_thread(reply.channel_id, reply.thread_ts)
+        if session is None:
+            session = await self._revived(reply)
+            if session is None:
+                return None
+        said = ct.parse_reply(reply.text, self._bot_user_id)
+        if isinstance(said, ct.Nothing):
+            return None
+        await self._admission.person(reply.user_id)
+        await self._admission.channel(reply.channel_id, must_post=False)
+        turn_id = f"{reply.channel_id}:{reply.message_ts}"
+        if isinstance(said, ct.ThreadCommand):
+            if said.verb == "help":
+                return help_text()
+            return await self._asked(session, said.verb, reply.user_id, turn_id)
+        check_action(Action.REPLY, reply.user_id, session.user_id, self._admission.policy)
+        if isinstance(said, ct.Aside):
+            await self._engine.handle(session.session_id, ev.AsideSaid(said.text))
+            return None
+        event = ev.PromptReceived(turn_id=turn_id, user_id=reply.user_id, prompt=said.text, prompt_ts=reply.message_ts)
+        await self._engine.handle(session.session_id, event)
+        log.info("prompt_stored", session_id=session.session_id, turn_id=turn_id, user_id=reply.user_id)
+        return None
+
+    async def edited(self, reply: Reply) -> None:
+        """A message in a thread now says something else; a waiting prompt follows."""
+        session = await self.session_of_thread(reply.channel_id, reply.thread_ts)
+        turn = session.turn_of_message(reply.message_ts) if session is not None else None
+        if session is None or turn is None or turn.user_id != reply.user_id:
+            return
+        said = ct.parse_reply(reply.text, self._bot_user_id)
+        if isinstance(said, ct.Prompt):
+            await self._engine.handle(session.session_id, ev.PromptEdited(reply.message_ts, said.text))
+        else:
+            await self._engine.handle(session.session_id, ev.PromptDeleted(reply.message_ts))
+
+    async def deleted(self, channel_id: str, thread_ts: str, message_ts: str) -> None:
+        """A message in a thread is gone; a waiting prompt goes with it."""
+        session = await self.session_of_thread(channel_id, thread_ts)
+        if session is not None and session.turn_of_message(message_ts) is not None:
+            await self._engine.handle(session.session_id, ev.PromptDeleted(message_ts))
+
+    async def press(self, verb: str, user_id: str, channel_id: str, thread_ts: str, press_id: str) -> View | None:
+        """A button in a session's thread. The thread says which session is meant, not the button's value."""
+        await self._admission.person(user_id)
+        session = await self.session_of_thread(channel_id, thread_ts)
+        if session is None:
+            if await self._starter.revive(channel_id, thread_ts) is not None:
+                return None
+            return session_gone()
+        return await self._asked(session, verb, user_id, press_id)
+
+    async def _revived(self, reply: Reply) -> Session | None:
+        """A reply under a root of ours without a session brings the session back; other threads are people's own."""
+        key = (reply.channel_id, reply.thread_ts)
+        if reply.root_is_ours is False or key in self._foreign_threads:
+            return None
+        session = await self._starter.revive(reply.channel_id, reply.thread_ts)
+        if session is None:
+            self._foreign_threads[key] = None
+            if len(self._foreign_threads) > 10_000:
+                self._foreign_threads.pop(next(iter(self._foreign_threads)))
+        return session
+
+
+def _is_named(entry: IndexEntry, which: str) -> bool:
+    wanted = which.lower().strip("`<>")
+    full_name = f"{entry.repository_owner}/{entry.repository_name}".lower()
+    return (len(wanted) >= 4 and entry.session_id.startswith(wanted)) or wanted in (full_name, entry.branch_name)

@@ -1,0 +1,96 @@
+"""The gateway's HTTP server: what workers dial, and the health of the bot.
+
+Requests come from workers (worker_api) and from whoever watches the bot; everything goes to the engine.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from pydantic import ValidationError
+
+from slackbot.core.errors import DevflowError, Fenced, IllegalTransition, NotFound, TemporaryError
+from slackbot.gateway.worker_api import WorkerApi
+from slackbot.worker_protocol import MAX_BODY_BYTES, ErrorReply
+
+log = structlog.get_logger()
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Gateway:
+    """Listens on `host:port` (port 0 = any free one). `is_ready` says whether Slack is heard and the store answers."""
+
+    def __init__(
+        self, api: WorkerApi, *, host: str, port: int, is_ready: Callable[[], Awaitable[dict[str, bool]]]
+    ) -> None:
+        self._api = api
+        self._host = host
+        self._port = port
+        self._is_ready = is_ready
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> int:
+        """Begins to listen and returns the port. `OSError` when it is taken."""
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_errors_as_json])
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
+        self._api.add_routes(app.router)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, handler_cancellation=True)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port)
+        await site.start()
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Ends long polls and closes; workers keep what they have and come back."""
+        self._api.stop_polls()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        parts = await self._is_ready()
+        return web.json_response(parts, status=200 if all(parts.values()) else 503)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+@web.middleware
+async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every fault becomes a status that tells the worker what to do, and a sentence."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return _reply(error.status, error.reason)
+    except (ValidationError, ValueError, UnicodeDecodeError) as error:
+        detail = error.errors(include_input=False, include_url=False) if isinstance(error, ValidationError) else []
+        where = ", ".join(".".join(str(part) for part in fault["loc"]) or "body" for fault in detail) or "body"
+        return _reply(400, f"The request is malformed at: {where}.")
+    except (Fenced, IllegalTransition, NotFound) as error:
+        return _reply(409, f"{error.summary} {error.remedy}".strip())
+    except TemporaryError as error:
+        return _reply(503, error.summary)
+    except DevflowError as error:
+        return _reply(422, f"{error.summary} {error.remedy}".strip())
+    except Exception:
+        reference = uuid.uuid4().hex[:12]
+        log.exception("gateway_failed", path=request.path, reference=reference)
+        return _reply(500, f"Something went wrong in DevFlow; reference {reference} stands in its log.")
+
+
+def _reply(status: int, sentence: str) -> web.Response:
+    return web.Response(
+        status=status, text=ErrorReply(error=sentence).model_dump_json(), content_type="application/json"
+    )

@@ -1,0 +1,260 @@
+"""What workers ask for and report: from the protocol's messages to events, and back.
+
+Reads sessions through the engine; the code host mints tokens; the progress board shows what is being done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from slackbot import worker_protocol as wp
+from slackbot.core import events as ev
+from slackbot.core.clipping import MAX_RESPONSE_BYTES, clip
+from slackbot.core.errors import DevflowError, Fenced, IllegalTransition, NotFound
+from slackbot.core.ports import AccessToken, Chat, CodeHost
+from slackbot.core.redaction import redact
+from slackbot.core.session import Session, Turn, TurnState
+from slackbot.core.slack_text import plain_text
+from slackbot.core.transitions import decide
+from slackbot.core.worker_token import WorkerIdentity
+from slackbot.engine import Engine
+from slackbot.performer import Performer
+from slackbot.progress_board import ProgressBoard
+from slackbot.views.progress import ProgressPicture
+
+log = structlog.get_logger()
+
+POLL_SECONDS = 2.0
+"""How often a long poll reads the store: a prompt that came in on another replica is seen so soon."""
+
+MAX_STEPS_BYTES = 4096
+MAX_PROMPT_CHARACTERS = 200_000
+
+
+@dataclass(frozen=True)
+class WorkerTerms:
+    """What a worker is told of its limits and of its name in git."""
+
+    limits: ev.Limits
+    committer_name: str = "DevFlow"
+    committer_email: str = "devflow[bot]@users.noreply.devflow.invalid"
+
+
+class WorkerDesk:
+    """One method for each call of the protocol. `Fenced` and `IllegalTransition` mean: stop now (409)."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        performer: Performer,
+        chat: Chat,
+        code_host: CodeHost,
+        board: ProgressBoard,
+        terms: WorkerTerms,
+        secrets: tuple[str, ...],
+        long_poll_seconds: float = wp.LONG_POLL_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = engine
+        self._performer = performer
+        self._chat = chat
+        self._code_host = code_host
+        self._board = board
+        self._terms = terms
+        self._secrets = secrets
+        self._long_poll_seconds = long_poll_seconds
+        self._clock = clock
+        self._stopping = asyncio.Event()
+        self._tokens: dict[tuple[str, int], AccessToken] = {}
+
+    def stop_polls(self) -> None:
+        """The gateway goes down: every long poll ends with "nothing yet"."""
+        self._stopping.set()
+
+    async def session_info(self, identity: WorkerIdentity) -> wp.SessionInfo:
+        session = await self._live(identity)
+        repository = await self._code_host.find_repository(session.repository)
+        limits = self._terms.limits
+        return wp.SessionInfo(
+            session_id=session.session_id,
+            repository_owner=session.repository.owner,
+            repository_name=session.repository.name,
+            clone_url=repository.clone_url,
+            branch_name=session.branch_name,
+            base_branch=session.base_branch,
+            agent=session.agent,
+            committer_name=self._terms.committer_name,
+            committer_email=self._terms.committer_email,
+            earlier_turns=tuple(
+                wp.EarlierTurn(prompt=turn.prompt, response=turn.response or "")
+                for turn in session.history
+                if turn.state is TurnState.ANSWERED
+            )[-20:],
+            idle_seconds=limits.idle_seconds,
+            turn_seconds=limits.turn_seconds,
+            max_session_seconds=limits.max_session_seconds,
+        )
+
+    async def ready(self, identity: WorkerIdentity, body: wp.Ready) -> None:
+        await self._engine.handle(identity.session_id, ev.WorkerReady(identity.launch, body.editor_url))
+        log.info("worker_ready", session_id=identity.session_id, launch=identity.launch)
+
+    async def next_turn(self, identity: WorkerIdentity) -> wp.TurnWork | None:
+        """The turn this launch has already, else the next one; None after the long poll's time."""
+        until = self._clock() + self._long_poll_seconds
+        await self._engine.handle(identity.session_id, ev.WorkerHeard(identity.launch))
+        while True:
+            changed = self._engine.changed(identity.session_id)
+            session = await self._live(identity)
+            turn = session.working_turn or next(iter(session.waiting_turns), None)
+            if turn is not None:
+                try:
+                    session = await self._engine.handle(
+                        identity.session_id, ev.TurnClaimed(identity.launch, turn.turn_id)
+                    )
+                except IllegalTransition:
+                    # Cancelled or overtaken between the look and the claim.
+                    if self._clock() >= until:
+                        return None
+                    continue
+                return await self._work(session, turn)
+            left = until - self._clock()
+            if left <= 0 or self._stopping.is_set():
+                return None
+            await _first_of((changed, self._stopping), min(left, POLL_SECONDS))
+
+    async def progress(self, identity: WorkerIdentity, turn_id: str, body: wp.Progress) -> wp.ProgressReply:
+        await self._engine.handle(identity.session_id, ev.WorkerHeard(identity.launch))
+        session = await self._live(identity)
+        turn = session.turn(turn_id)
+        if turn is None or turn.state is not TurnState.WORKING:
+            return wp.ProgressReply(cancel=True, handle=body.handle)
+        picture = ProgressPicture(
+            text=redact(body.text, self._secrets),
+            plan=tuple((redact(entry.content, self._secrets), entry.status) for entry in body.plan),
+            tool_calls=tuple((redact(call.title, self._secrets), call.status) for call in body.tool_calls),
+            elapsed_seconds=body.elapsed_seconds,
+        )
+        handle = self._board.report(session, turn, picture, body.handle)
+        return wp.ProgressReply(cancel=turn.cancelled_at is not None, handle=handle)
+
+    async def answer(self, identity: WorkerIdentity, turn_id: str, body: wp.Answer) -> None:
+        """Stores the answer, then posts it. One too long to store whole is posted first, so that nothing is lost."""
+        session = await self._own(identity)
+        turn = session.turn(turn_id)
+        if turn is None or turn.state.is_ended:
+            return
+        self._board.note_handle(session, turn_id, body.handle)
+        response = redact(body.response, self._secrets)
+        event = ev.TurnEnded(
+            launch=identity.launch,
+            turn_id=turn_id,
+            state=TurnState(body.outcome),
+            response=response,
+            commit_sha=body.commit_sha,
+            files_changed=body.files_changed,
+            additions=body.additions,
+            deletions=body.deletions,
+            usage=body.usage,
+            steps=self._steps(body),
+        )
+        stored, shortened = clip(response, MAX_RESPONSE_BYTES)
+        if shortened and session.thread.lost is None:
+            ended = decide(session, replace(event, response=stored), self._engine.now())
+            ended_turn = ended.turn(turn_id) or turn
+            ts = await self._performer.post_answer(ended, ended_turn, full_text=response, look_first=True)
+            event = replace(event, response=stored, shortened=True, response_ts=ts)
+        await self._engine.handle(identity.session_id, event)
+        log.info("turn_ended", session_id=identity.session_id, turn_id=turn_id, outcome=body.outcome)
+
+    async def github_token(self, identity: WorkerIdentity) -> wp.GithubToken:
+        """A token for the session's repository; also for a worker that packs up after its session was stopped."""
+        session = await self._own(identity)
+        key = (identity.session_id, identity.launch)
+        token = self._tokens.get(key)
+        if token is None or token.expires_at - self._engine.now() < 600:
+            repository = await self._code_host.find_repository(session.repository)
+            token = await self._code_host.mint_token(repository)
+            self._tokens[key] = token
+            log.info("token_minted", session_id=identity.session_id, repository=session.repository.full_name)
+            while len(self._tokens) > 2_000:
+                self._tokens.pop(next(iter(self._tokens)))
+        return wp.GithubToken(token=token.token, expires_at=token.expires_at)
+
+    async def leaving(self, identity: WorkerIdentity, body: wp.Leaving) -> None:
+        detail = redact(body.detail, self._secrets)
+        self._tokens.pop((identity.session_id, identity.launch), None)
+        await self._engine.handle(identity.session_id, ev.WorkerLeft(identity.launch, body.reason, detail))
+        log.info("worker_left", session_id=identity.session_id, reason=body.reason)
+
+    # ------------------------------------------------------------------------------------ parts
+
+    async def _own(self, identity: WorkerIdentity) -> Session:
+        """The session of this worker, whatever its status; `Fenced` when a newer launch has it."""
+        session = await self._engine.load(identity.session_id)
+        if session is None:
+            raise NotFound("This session is over and forgotten.", "The worker must leave.")
+        if session.launch != identity.launch:
+            raise Fenced("This worker belongs to an earlier launch of the session.", "It must leave.")
+        return session
+
+    async def _live(self, identity: WorkerIdentity) -> Session:
+        session = await self._own(identity)
+        if not session.status.is_live:
+            raise IllegalTransition(f"The session is {session.status}.", "The worker must leave.")
+        return session
+
+    async def _work(self, session: Session, turn: Turn) -> wp.TurnWork:
+        try:
+            name = (await self._chat.get_person(turn.user_id)).name
+        except DevflowError:
+            name = turn.user_id
+        return wp.TurnWork(
+            turn_id=turn.turn_id,
+            prompt=await self._whole_prompt(session, turn),
+            user_id=turn.user_id,
+            user_name=name,
+            context=turn.context,
+        )
+
+    async def _whole_prompt(self, session: Session, turn: Turn) -> str:
+        """The agent gets the whole text: what the store keeps shortened stands in Slack."""
+        if not turn.shortened:
+            return turn.prompt
+        thread = session.thread
+        try:
+            if turn.prompt_file is not None:
+                return (await self._chat.read_file(turn.prompt_file, MAX_PROMPT_CHARACTERS * 4)) or turn.prompt
+            if turn.prompt_ts is not None:
+                message = await self._chat.get_message(thread.channel_id, thread.thread_ts, turn.prompt_ts)
+                if message is not None and message.text:
+                    return plain_text(message.text)[:MAX_PROMPT_CHARACTERS]
+        except DevflowError as error:
+            log.warning("whole_prompt_not_read", session_id=session.session_id, why=error.summary)
+        return turn.prompt
+
+    def _steps(self, body: wp.Answer) -> tuple[dict[str, str], ...]:
+        steps: list[dict[str, str]] = []
+        room = MAX_STEPS_BYTES
+        for step in body.steps:
+            title, _ = clip(redact(step.title, self._secrets), 200)
+            room -= len(title.encode()) + len(step.status) + 32
+            if room < 0:
+                break
+            steps.append({"title": title or "…", "status": step.status or "completed"})
+        return tuple(steps)
+
+
+async def _first_of(events: tuple[asyncio.Event, ...], seconds: float) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

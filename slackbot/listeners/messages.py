@@ -1,0 +1,118 @@
+"""Messages in threads: a prompt, a `!` word, words between people; and what became of them (edited, deleted).
+
+Events: https://docs.slack.dev/reference/events/message/ - with `process_before_response` the envelope is
+acknowledged when the listener returns, so whatever it raises makes Slack deliver the event again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from slack_bolt.async_app import AsyncApp
+
+from slackbot.core.errors import DevflowError, TemporaryError
+from slackbot.front_desk import FrontDesk, Reply
+from slackbot.listeners.faults import view_of
+from slackbot.listeners.told import Told
+
+log = structlog.get_logger()
+
+_SPOKEN = (None, "thread_broadcast", "file_share")
+"""Subtypes in which a person says something. All others are Slack's own news."""
+
+
+def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
+    """Binds one listener to the event `message`, every subtype of it."""
+
+    async def message(event: dict[str, Any], context: dict[str, Any]) -> None:
+        subtype = event.get("subtype")
+        if subtype == "message_changed":
+            await _changed(event, desk)
+        elif subtype == "message_deleted":
+            await _deleted(event, desk)
+        elif subtype in _SPOKEN and not event.get("bot_id"):
+            await _spoken(event, context, desk, told)
+
+    app.event("message")(message)
+
+
+async def _spoken(event: dict[str, Any], context: dict[str, Any], desk: FrontDesk, told: Told) -> None:
+    reply = _reply(event, event.get("channel"), context.get("bot_user_id"))
+    if reply is None:
+        return
+    try:
+        view = await desk.reply(reply)
+    except TemporaryError:
+        raise
+    except DevflowError as error:
+        told.tell_once(
+            view_of(error, where="reply"),
+            channel_id=reply.channel_id,
+            user_id=reply.user_id,
+            thread_ts=reply.thread_ts,
+        )
+        return
+    if view is not None:
+        told.tell(view, channel_id=reply.channel_id, user_id=reply.user_id, thread_ts=reply.thread_ts)
+
+
+async def _changed(event: dict[str, Any], desk: FrontDesk) -> None:
+    message, previous = event.get("message"), event.get("previous_message")
+    if not isinstance(message, dict) or message.get("bot_id"):
+        return
+    if isinstance(previous, dict) and previous.get("text") == message.get("text"):
+        # Slack unfurled a link, or counted a reply: nobody said anything new.
+        return
+    reply = _reply(message, event.get("channel"), None)
+    if reply is None:
+        return
+    if message.get("subtype") == "tombstone":
+        await _quietly(desk.deleted(reply.channel_id, reply.thread_ts, reply.message_ts))
+    else:
+        await _quietly(desk.edited(reply))
+
+
+async def _deleted(event: dict[str, Any], desk: FrontDesk) -> None:
+    previous = event.get("previous_message")
+    channel_id, deleted_ts = event.get("channel"), event.get("deleted_ts")
+    if not isinstance(previous, dict) or not isinstance(channel_id, str) or not isinstance(deleted_ts, str):
+        return
+    thread_ts = previous.get("thread_ts")
+    if isinstance(thread_ts, str) and thread_ts != deleted_ts:
+        await _quietly(desk.deleted(channel_id, thread_ts, deleted_ts))
+
+
+async def _quietly(work: Any) -> None:
+    """An edit that comes too late changes nothing, and nobody waits for an answer to it."""
+    try:
+        await work
+    except TemporaryError:
+        raise
+    except DevflowError as error:
+        log.info("edit_ignored", why=error.summary)
+
+
+def _reply(message: dict[str, Any], channel_id: object, bot_user_id: object) -> Reply | None:
+    """The reply an event tells of; None for roots, and for whatever lacks a field or has it in another type."""
+    user_id, ts, thread_ts = message.get("user"), message.get("ts"), message.get("thread_ts")
+    text = message.get("text")
+    if not (isinstance(channel_id, str) and isinstance(user_id, str) and isinstance(ts, str)):
+        return None
+    if not isinstance(thread_ts, str) or thread_ts == ts or not _is_ts(ts) or not _is_ts(thread_ts):
+        return None
+    parent = message.get("parent_user_id")
+    ours = parent == bot_user_id if isinstance(parent, str) and isinstance(bot_user_id, str) else None
+    return Reply(
+        channel_id=channel_id,
+        thread_ts=thread_ts,
+        message_ts=ts,
+        user_id=user_id,
+        text=text if isinstance(text, str) else "",
+        root_is_ours=ours,
+    )
+
+
+def _is_ts(value: str) -> bool:
+    seconds, _, fraction = value.partition(".")
+    return seconds.isascii() and seconds.isdigit() and fraction.isascii() and fraction.isdigit() and len(value) < 40

@@ -1,0 +1,57 @@
+"""Tells one person something in private, after the acknowledgement, and keeps the tasks that do so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+
+import structlog
+
+from slackbot.core.errors import DevflowError
+from slackbot.core.ports import Chat
+from slackbot.views.view import View
+
+log = structlog.get_logger()
+
+_MAX_WAITING = 500
+
+
+class Told:
+    """Ephemeral messages in the background: a listener is never slower for what it has to say."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._said_once: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+
+    def tell(self, view: View, *, channel_id: str, user_id: str, thread_ts: str | None) -> None:
+        """Shows `view` to this person alone."""
+        if len(self._tasks) >= _MAX_WAITING:
+            log.warning("ephemeral_dropped", channel_id=channel_id)
+            return
+        task = asyncio.create_task(self._post(view, channel_id, user_id, thread_ts))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def tell_once(self, view: View, *, channel_id: str, user_id: str, thread_ts: str) -> None:
+        """The same to the same person in the same thread only once: people go on talking in a thread."""
+        key = (user_id, thread_ts, view.text)
+        if key in self._said_once:
+            return
+        self._said_once[key] = None
+        while len(self._said_once) > 5_000:
+            self._said_once.popitem(last=False)
+        self.tell(view, channel_id=channel_id, user_id=user_id, thread_ts=thread_ts)
+
+    async def drain(self, seconds: float) -> None:
+        """Waits for what is still to be said."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=seconds)
+
+    async def _post(self, view: View, channel_id: str, user_id: str, thread_ts: str | None) -> None:
+        try:
+            await self._chat.post_ephemeral(
+                channel_id, user_id, text=view.text, blocks=view.blocks, thread_ts=thread_ts
+            )
+        except DevflowError as error:
+            log.info("ephemeral_not_posted", channel_id=channel_id, why=error.summary)

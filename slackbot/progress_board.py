@@ -1,0 +1,144 @@
+"""One progress message for each turn in work: worker -> gateway -> here -> Slack, coalesced, never stored.
+
+The message's `ts` goes to the worker as a handle and comes back with each report, so that a restarted bot goes on
+with the same message. Posting happens in the background: a worker never waits for Slack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from slackbot.core.errors import DevflowError, TemporaryError
+from slackbot.core.ports import Chat
+from slackbot.core.session import Session, Turn
+from slackbot.views.progress import ProgressPicture, progress, progress_metadata
+
+log = structlog.get_logger()
+
+INTERVALS_SECONDS = (1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 15.0)
+"""Between two updates of one message; the last one repeats. Slack allows some 50 updates a minute in all.
+https://docs.slack.dev/apis/web-api/rate-limits/"""
+
+_MAX_ENTRIES = 2_000
+
+
+class ProgressBoard:
+    """What turns in work show. `clock` is monotonic, in seconds; `first_delay_seconds` spares quick turns a message."""
+
+    def __init__(self, chat: Chat, *, clock: Callable[[], float], first_delay_seconds: float = 0.25) -> None:
+        self._chat = chat
+        self._clock = clock
+        self._first_delay_seconds = first_delay_seconds
+        self._entries: dict[tuple[str, str], _Entry] = {}
+        self._paused_until = 0.0
+
+    def report(self, session: Session, turn: Turn, picture: ProgressPicture, handle: str | None) -> str | None:
+        """Takes the newest picture and returns at once the handle known so far."""
+        key = (session.session_id, turn.turn_id)
+        entry = self._entries.get(key)
+        if entry is None:
+            if len(self._entries) >= _MAX_ENTRIES:
+                return handle
+            entry = self._entries[key] = _Entry()
+        entry.message_ts = entry.message_ts or handle
+        if not entry.closed and session.thread.lost is None:
+            entry.latest = (session, turn, picture)
+            if entry.task is None:
+                entry.task = asyncio.create_task(self._show(entry), name=f"progress:{turn.turn_id}")
+        return entry.message_ts
+
+    def note_handle(self, session: Session, turn_id: str, handle: str | None) -> None:
+        """The worker told which message it is, with its answer."""
+        if handle:
+            entry = self._entries.setdefault((session.session_id, turn_id), _Entry())
+            entry.message_ts = entry.message_ts or handle
+
+    async def clear(self, session: Session, turn: Turn, *, look: bool) -> None:
+        """The turn has ended: its progress message goes. `look`: search the thread for one this process forgot."""
+        entry = self._entries.pop((session.session_id, turn.turn_id), None)
+        stale = set()
+        if entry is not None:
+            entry.closed = True
+            entry.wake.set()
+            if entry.task is not None:
+                await asyncio.gather(entry.task, return_exceptions=True)
+            if entry.message_ts:
+                stale.add(entry.message_ts)
+        channel_id, thread_ts = session.thread.channel_id, session.thread.thread_ts
+        if look:
+            for message in await self._chat.find_messages(channel_id, thread_ts, event_type="devflow_progress"):
+                payload = (message.metadata or {}).get("event_payload")
+                if isinstance(payload, dict) and payload.get("turn_id") == turn.turn_id:
+                    stale.add(message.ts)
+        for ts in sorted(stale):
+            await self._chat.delete_message(channel_id, ts)
+
+    async def close(self) -> None:
+        """Ends the updates; the messages stay for the next process."""
+        tasks = []
+        for entry in self._entries.values():
+            entry.closed = True
+            entry.wake.set()
+            if entry.task is not None:
+                tasks.append(entry.task)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _show(self, entry: _Entry) -> None:
+        """Draws the latest picture at growing intervals until the turn ends or nothing new comes for a while."""
+        await self._wait(entry, self._first_delay_seconds)
+        try:
+            while not entry.closed and entry.latest is not None:
+                session, turn, picture = entry.latest
+                entry.latest = None
+                await self._draw(entry, session, turn, picture)
+                await self._wait(entry, INTERVALS_SECONDS[min(entry.shown, len(INTERVALS_SECONDS) - 1)])
+                entry.shown += 1
+        finally:
+            entry.task = None
+
+    async def _draw(self, entry: _Entry, session: Session, turn: Turn, picture: ProgressPicture) -> None:
+        if self._clock() < self._paused_until:
+            return
+        view = progress(session, turn, picture)
+        metadata = progress_metadata(session, turn)
+        thread = session.thread
+        try:
+            if entry.message_ts is None:
+                entry.message_ts = await self._chat.post_message(
+                    thread.channel_id,
+                    text=view.text,
+                    blocks=view.blocks,
+                    thread_ts=thread.thread_ts,
+                    metadata=metadata,
+                )
+            else:
+                await self._chat.update_message(
+                    thread.channel_id, entry.message_ts, text=view.text, blocks=view.blocks, metadata=metadata
+                )
+        except TemporaryError as error:
+            # Progress gives way first: all of it pauses, so that answers have what Slack still allows.
+            self._paused_until = self._clock() + max(error.retry_after_seconds or 0.0, 5.0)
+        except DevflowError as error:
+            log.info("progress_not_shown", session_id=session.session_id, why=error.summary)
+
+    async def _wait(self, entry: _Entry, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await entry.wake.wait()
+        except TimeoutError:
+            return
+
+
+class _Entry:
+    """The message of one turn."""
+
+    def __init__(self) -> None:
+        self.message_ts: str | None = None
+        self.shown = 0
+        self.latest: tuple[Session, Turn, ProgressPicture] | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.closed = False
+        self.wake = asyncio.Event()

@@ -1,0 +1,264 @@
+"""`devflow sandbox`: stand-ins for what has no credentials, the real bot beside them, until Ctrl-C.
+
+Settings come from the environment and the command line; the bot gets its own as any `devflow run` would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import structlog
+
+from slackbot.core.errors import ConfigError, DevflowError
+from slackbot.logs import configure_logs
+from slackbot.sandbox.bot_process import BotProcess
+from slackbot.sandbox.github.demo import seed_demo
+from slackbot.sandbox.github.server import GithubStandIn
+from slackbot.sandbox.slack.server import SlackStandIn
+from slackbot.sandbox.state import Ports, SandboxState, Secrets
+from slackbot.sandbox.welcome import COMMANDS, welcome_thread
+
+log = structlog.get_logger()
+
+_SLACK_NAMES = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN")
+_GITHUB_NAMES = ("GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY")
+_RESTART_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class SandboxOptions:
+    """The command line of `devflow sandbox`."""
+
+    repositories: tuple[Path, ...] = ()
+    port: int | None = None
+    state_dir: Path | None = None
+    as_json: bool = False
+    once: str | None = None
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """What runs: stand-ins are None where the real system is used."""
+
+    slack: SlackStandIn | None
+    github: GithubStandIn | None
+    bot: BotProcess
+    addresses: Mapping[str, str]
+    local_names: tuple[str, ...]
+
+
+def run_sandbox(options: SandboxOptions) -> int:
+    """Runs until Ctrl-C, or once through the main job; the exit status."""
+    environment = dict(os.environ)
+    real_slack, real_github = check_environment(environment)
+    if options.once is not None and real_slack:
+        raise DevflowError(
+            "`--once` starts and stops a session by itself, so it is refused with a real Slack.",
+            "Unset SLACK_BOT_TOKEN and SLACK_APP_TOKEN, or run `devflow sandbox` without --once.",
+        )
+    configure_logs("auto")
+    logging.getLogger().setLevel(logging.WARNING)
+    if options.once is not None:
+        from slackbot.sandbox.once import run_once
+
+        return asyncio.run(run_once(options, environment, real_github=real_github))
+    return asyncio.run(_serve(options, environment, real_slack=real_slack, real_github=real_github))
+
+
+def check_environment(environment: Mapping[str, str]) -> tuple[bool, bool]:
+    """Which systems are real: (Slack, GitHub). `ConfigError` when credentials are half there or would be unsafe."""
+    faults = []
+    answers = []
+    for names in (_SLACK_NAMES, _GITHUB_NAMES):
+        given = [name for name in names if environment.get(name, "").strip()]
+        if given and len(given) < len(names):
+            missing = next(name for name in names if name not in given)
+            faults.append(f"{missing} is not set, but {given[0]} is: give both, or neither for the stand-in")
+        answers.append(len(given) == len(names))
+    real_slack, real_github = answers
+    if not real_slack and environment.get("SLACK_API_URL", "").strip():
+        faults.append("SLACK_API_URL is set without SLACK_BOT_TOKEN and SLACK_APP_TOKEN: give all three, or none")
+    if real_slack and not environment.get("DEVFLOW_ALLOWED_USERS", "").strip():
+        faults.append(
+            "DEVFLOW_ALLOWED_USERS is not set: with a real Slack anyone who may use DevFlow runs commands on this "
+            "machine, so name the people (Slack user ids, separated by commas)"
+        )
+    if faults:
+        raise ConfigError(faults)
+    return real_slack, real_github
+
+
+async def open_sandbox(
+    options: SandboxOptions,
+    state: SandboxState,
+    environment: Mapping[str, str],
+    closing: AsyncExitStack,
+    *,
+    real_slack: bool,
+    real_github: bool,
+) -> Sandbox:
+    """Starts everything on loopback; `closing` ends it in order. `DevflowError` when something is in the way."""
+    state.open()
+    closing.callback(state.close)
+    ports, secrets = state.ports(options.port), state.secrets()
+    github: GithubStandIn | None = None
+    local_names: tuple[str, ...] = ()
+    if not real_github:
+        github = GithubStandIn(state.directory / "github", port=ports.github)
+        closing.push_async_callback(github.stop)
+        await github.start()
+        await seed_demo(github)
+        local_names = tuple([(await github.import_repository(path)).full_name for path in options.repositories])
+    elif options.repositories:
+        raise DevflowError("--repo offers a local repository on GitHub's stand-in, but a real GitHub is used.")
+    slack: SlackStandIn | None = None
+    if not real_slack:
+        slack = _slack_stand_in(state, ports, secrets, github, local_names)
+        closing.push_async_callback(slack.stop)
+        await slack.start()
+    bot = BotProcess(_bot_environment(environment, state, ports, secrets, slack, github), state.bot_log)
+    closing.push_async_callback(bot.stop)
+    ready = await bot.start()
+    slack_api_url = slack.api_url if slack else environment.get("SLACK_API_URL") or "https://slack.com/api/"
+    addresses = {
+        "slack_url": slack.url if slack else _origin(slack_api_url),
+        "slack_api_url": slack_api_url,
+        "github_url": github.url if github else environment.get("GITHUB_API_URL") or "https://github.com",
+        "gateway_url": ready["gateway_url"],
+        "store": f"sqlite:{state.store_path}",
+    }
+    return Sandbox(slack, github, bot, addresses, local_names)
+
+
+async def _serve(
+    options: SandboxOptions, environment: Mapping[str, str], *, real_slack: bool, real_github: bool
+) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, stop.set)
+    state = SandboxState(options.state_dir or Path(".devflow"))
+    async with AsyncExitStack() as closing:
+        sandbox = await open_sandbox(
+            options, state, environment, closing, real_slack=real_slack, real_github=real_github
+        )
+        _announce(sandbox, options, state)
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(_keep_running(sandbox.bot, stop))
+            await stop.wait()
+            keeping.cancel()
+        if not options.as_json:
+            _say("\nStopping: sessions are told, workers save what they have …")
+    if not options.as_json:
+        _say(f"Stopped. Everything is kept in {state.directory}; the next `make sandbox` goes on from there.")
+    return 0
+
+
+async def _keep_running(bot: BotProcess, stop: asyncio.Event) -> None:
+    """A bot that ends by itself is started again; what it owed, it still owes."""
+    while not stop.is_set():
+        status = await bot.wait()
+        if stop.is_set():
+            return
+        _say(f"The bot ended (exit status {status}); it is started again.")
+        await asyncio.sleep(_RESTART_SECONDS)
+        try:
+            await bot.start()
+        except DevflowError as error:
+            _say(f"{error.summary} {error.remedy}".strip())
+
+
+def _slack_stand_in(
+    state: SandboxState,
+    ports: Ports,
+    secrets: Secrets,
+    github: GithubStandIn | None,
+    local_names: tuple[str, ...],
+) -> SlackStandIn:
+    links, welcome = [], []
+    if github is not None:
+        demo_url = f"{github.url}/demo/hello"
+        names = ("demo/hello", *local_names)
+        links = [{"title": name, "url": f"{github.url}/{name}"} for name in names]
+        links.append({"title": "All repositories", "url": f"{github.url}/"})
+        welcome = welcome_thread(demo_url, local_names)
+    return SlackStandIn(
+        state.directory / "slack.sqlite3",
+        bot_token=secrets.bot_token,
+        app_token=secrets.app_token,
+        port=ports.slack,
+        commands=COMMANDS,
+        links=links,
+        welcome=welcome,
+    )
+
+
+def _bot_environment(
+    environment: Mapping[str, str],
+    state: SandboxState,
+    ports: Ports,
+    secrets: Secrets,
+    slack: SlackStandIn | None,
+    github: GithubStandIn | None,
+) -> dict[str, str]:
+    """The settings of section "Settings" in docs/settings.md, as the sandbox fills them."""
+    given = {
+        "DEVFLOW_STORE": f"sqlite:{state.store_path}",
+        "DEVFLOW_TASKS": "local",
+        "DEVFLOW_STATE_DIR": str(state.directory),
+        "DEVFLOW_RECONCILE_SECONDS": "2",
+        **{name: value for name, value in environment.items() if value.strip()},
+        "DEVFLOW_GATEWAY_LISTEN": f"127.0.0.1:{ports.gateway}",
+        "DEVFLOW_GATEWAY_URL": f"http://127.0.0.1:{ports.gateway}",
+        "DEVFLOW_SECRET": secrets.devflow_secret,
+        "DEVFLOW_LOG_FORMAT": "json",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+    if slack is not None:
+        given |= {
+            "SLACK_API_URL": slack.api_url,
+            "SLACK_BOT_TOKEN": secrets.bot_token,
+            "SLACK_APP_TOKEN": secrets.app_token,
+        }
+        given.setdefault("DEVFLOW_ALLOWED_USERS", "*")
+    if github is not None:
+        given |= {
+            "GITHUB_API_URL": github.api_url,
+            "GITHUB_APP_ID": "1",
+            "GITHUB_APP_PRIVATE_KEY": github.private_key_pem,
+        }
+    return given
+
+
+def _announce(sandbox: Sandbox, options: SandboxOptions, state: SandboxState) -> None:
+    if options.as_json:
+        _say(json.dumps(dict(sandbox.addresses)))
+        return
+    stands_in = [name for name, part in (("Slack", sandbox.slack), ("GitHub", sandbox.github)) if part is not None]
+    real = ["git", "the bot", "workers (processes of this machine)", "the session store (SQLite)"]
+    real += [name for name, part in (("Slack", sandbox.slack), ("GitHub", sandbox.github)) if part is None]
+    _say(f"DevFlow sandbox ready: {sandbox.addresses['slack_url']}")
+    _say(f"Real here: {', '.join(real)}. Standing in: {', '.join(stands_in) or 'nothing'}.")
+    _say("It is for trying things, not an isolation boundary: what you prompt runs on this machine as you.")
+    _say(f"Repositories: {sandbox.addresses['github_url']} · state: {state.directory} · Ctrl-C stops it.")
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,239 @@
+"""From a wish to a stored session: look before the leap, post the root, store, and only then acknowledge.
+
+Called by the front desk. Everything that can be wrong is found before the root message is posted, so that nobody
+sees a session that never was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+import structlog
+
+from slackbot.admission import Admission
+from slackbot.core.access import check_repository
+from slackbot.core.clipping import MAX_PROMPT_BYTES, clip
+from slackbot.core.errors import DevflowError, PermanentError, Refused, TemporaryError
+from slackbot.core.naming import branch_name_for
+from slackbot.core.ports import Chat, CodeHost, Repository, SessionStore
+from slackbot.core.repository_name import RepositoryName
+from slackbot.core.session import TTL_SECONDS, Branch, Session, Status, Thread, Turn, TurnState, derive_session_id
+from slackbot.engine import Engine
+from slackbot.views.card import MAX_PROMPT, parse_root_metadata, prompt_of_root, root, root_metadata
+
+log = structlog.get_logger()
+
+CHECK_SECONDS = 2.0
+"""Slack gives a command 3 seconds in all; what cannot be checked in this time is not begun."""
+
+
+@dataclass(frozen=True)
+class StartRequest:
+    """What a person asked for. `base_branch` and `agent` are None where they said nothing."""
+
+    user_id: str
+    channel_id: str
+    repository: RepositoryName
+    prompt: str
+    base_branch: str | None = None
+    agent: str | None = None
+
+
+@dataclass(frozen=True)
+class StartLimits:
+    """How many sessions may be live, and which agent works where nobody names one."""
+
+    max_sessions: int
+    max_sessions_per_user: int
+    default_agent: str
+
+
+class SessionStarter:
+    """Starts sessions, and starts them again from their root message where the store knows nothing of them."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        store: SessionStore,
+        chat: Chat,
+        code_host: CodeHost,
+        admission: Admission,
+        team_id: str,
+        bot_user_id: str,
+        limits: StartLimits,
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._chat = chat
+        self._code_host = code_host
+        self._admission = admission
+        self._team_id = team_id
+        self._bot_user_id = bot_user_id
+        self._limits = limits
+
+    async def start(self, request: StartRequest) -> Session:
+        """Posts the root and stores the session, durable on return. Raises before the root what is wrong."""
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                repository = await self._check(request)
+        except TimeoutError as error:
+            raise TemporaryError(
+                "GitHub or Slack took too long to answer, so nothing was started.", "Try again in a moment."
+            ) from error
+        base_branch = request.base_branch or repository.default_branch
+        agent = request.agent or self._limits.default_agent
+        view = root(
+            request.prompt,
+            repository.name,
+            base_branch,
+            agent,
+            request.user_id,
+            repository_url=repository.html_url,
+        )
+        metadata = root_metadata(
+            repository=repository.name, base_branch=base_branch, agent=agent, user_id=request.user_id
+        )
+        thread_ts = await self._chat.post_message(
+            request.channel_id, text=view.text, blocks=view.blocks, metadata=metadata
+        )
+        session = self._new_session(request, repository, thread_ts, base_branch, agent)
+        session = await self._with_first_turn(session, request.prompt)
+        try:
+            created = await self._engine.create(session)
+        except DevflowError:
+            await self._take_back(session)
+            raise
+        if not created:
+            raise TemporaryError("This thread has a session already.", "Reply in it, or start again.")
+        log.info(
+            "session_started",
+            session_id=session.session_id,
+            user_id=session.user_id,
+            repository=session.repository.full_name,
+            agent=agent,
+        )
+        return session
+
+    async def revive(self, channel_id: str, thread_ts: str) -> Session | None:
+        """A session for a root of ours that the store knows nothing of: a crash came between the root and its
+        session, or the item expired. None when the root is not ours. The owner must still be let in.
+        """
+        found = await self._chat.get_message(channel_id, thread_ts, thread_ts)
+        wish = parse_root_metadata(found.metadata) if found is not None else None
+        if found is None or wish is None or found.user_id != self._bot_user_id:
+            return None
+        await self._admission.person(wish.user_id)
+        await self._admission.channel(channel_id, must_post=False)
+        repository = await self._code_host.find_repository(wish.repository)
+        request = StartRequest(wish.user_id, channel_id, wish.repository, prompt_of_root(found.text))
+        session = self._new_session(request, repository, thread_ts, wish.base_branch, wish.agent)
+        if wish.branch_name is None:
+            session = await self._with_first_turn(session, request.prompt)
+        else:
+            # It ran before: the branch may hold work, and only what is said now is a prompt.
+            branch = await self._code_host.get_branch(repository, wish.branch_name)
+            session = replace(
+                session,
+                branch_name=wish.branch_name,
+                branch=Branch(base_sha=branch.head_sha if branch else None),
+            )
+        await self._engine.create(session)
+        log.info("session_revived", session_id=session.session_id, ran_before=wish.branch_name is not None)
+        return session
+
+    # ---------------------------------------------------------------------------------- parts
+
+    async def _check(self, request: StartRequest) -> Repository:
+        await self._admission.person(request.user_id)
+        await self._admission.channel(request.channel_id, must_post=True)
+        check_repository(request.repository, self._admission.policy)
+        await self._check_limits(request.user_id)
+        repository = await self._code_host.find_repository(request.repository)
+        if repository.archived:
+            raise PermanentError(
+                f"`{request.repository}` is archived, so nothing can be pushed to it.",
+                "Unarchive it on GitHub, or name another repository.",
+            )
+        if repository.empty:
+            raise PermanentError(
+                f"`{request.repository}` has no commits yet, so there is nothing to branch from.",
+                "Push a first commit (a README will do), then start again.",
+            )
+        if request.base_branch and await self._code_host.get_branch(repository, request.base_branch) is None:
+            raise PermanentError(
+                f"`{request.repository}` has no branch `{request.base_branch}`.",
+                f"Leave `base=` out to start from `{repository.default_branch}`.",
+            )
+        return repository
+
+    async def _check_limits(self, user_id: str) -> None:
+        everyone = own = 0
+        async for entry in self._store.scan(self._engine.now(), live=True):
+            everyone += 1
+            own += entry.user_id == user_id
+        if own >= self._limits.max_sessions_per_user:
+            raise Refused(
+                f"You have {own} live sessions, which is as many as one person may have.",
+                "Stop one first: `/devflow list` shows them.",
+            )
+        if everyone >= self._limits.max_sessions:
+            raise Refused(
+                f"{everyone} sessions are live, which is as many as there may be at once.",
+                "Try again when one has ended.",
+            )
+
+    def _new_session(
+        self, request: StartRequest, repository: Repository, thread_ts: str, base_branch: str, agent: str
+    ) -> Session:
+        now = self._engine.now()
+        session_id = derive_session_id(self._team_id, request.channel_id, thread_ts)
+        return Session(
+            session_id=session_id,
+            user_id=request.user_id,
+            repository=repository.name,
+            repository_url=repository.html_url,
+            branch_name=branch_name_for(request.prompt, session_id),
+            status=Status.STARTING,
+            initial_prompt=clip(request.prompt, MAX_PROMPT_BYTES)[0],
+            github_installation_id=repository.installation_id,
+            created_at=now,
+            updated_at=now,
+            ttl=now + TTL_SECONDS,
+            base_branch=base_branch,
+            agent=agent,
+            thread=Thread(
+                team_id=self._team_id, channel_id=request.channel_id, thread_ts=thread_ts, status_ts=thread_ts
+            ),
+            launch=now * 1000,
+        )
+
+    async def _with_first_turn(self, session: Session, prompt: str) -> Session:
+        thread = session.thread
+        stored, shortened = clip(prompt, MAX_PROMPT_BYTES)
+        file_id = None
+        if shortened or len(prompt) > MAX_PROMPT:
+            try:
+                file_id = await self._chat.upload_file(
+                    thread.channel_id, thread.thread_ts, filename="prompt.md", title="The whole prompt", content=prompt
+                )
+            except (PermanentError, TemporaryError) as error:
+                log.warning("prompt_not_attached", session_id=session.session_id, why=error.summary)
+        first = Turn(
+            turn_id=f"{thread.channel_id}:{thread.thread_ts}",
+            user_id=session.user_id,
+            prompt=stored,
+            state=TurnState.QUEUED,
+            prompted_at=session.created_at,
+            prompt_file=file_id if shortened else None,
+            shortened=shortened,
+        )
+        return replace(session, history=(first,))
+
+    async def _take_back(self, session: Session) -> None:
+        thread = session.thread
+        try:
+            await self._chat.delete_message(thread.channel_id, thread.thread_ts)
+        except DevflowError as error:
+            log.warning("root_not_taken_back", session_id=session.session_id, why=error.summary)
