@@ -118,8 +118,10 @@ class GithubConnection:
         logger.setLevel(max(logger.level, logging.INFO))
         is_github = web_host(api_url) == "github.com"
         self._api_url = api_url.rstrip("/")
-        self._auth = _AppAuth(app_id, private_key)
+        if not str(app_id).strip():
+            raise ConfigError(["GITHUB_APP_ID is empty"])
         try:
+            self._auth = _AppAuth(app_id, private_key)
             self._auth.create_jwt()
         except Exception:
             # The cause is dropped on purpose: it may quote the key.

@@ -255,10 +255,7 @@ def _texts(part: Any) -> list[str]:
         if part.get("type") == "button":
             return [f"[{one_line(str(part['text']['text']), 40)}]"]
         if part.get("type") == "section" and part.get("fields"):
-            return [
-                ": ".join(_readable(str(field["text"]["text"])).replace("*", "").split("\n"))
-                for field in part["fields"]
-            ]
+            return [": ".join(_readable(str(field["text"])).replace("*", "").split("\n")) for field in part["fields"]]
         found = []
         for name in ("text", "fields", "elements"):
             value = part.get(name)

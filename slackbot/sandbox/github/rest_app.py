@@ -12,19 +12,20 @@ from aiohttp import web
 from slackbot.sandbox.github import rest_shapes as shapes
 from slackbot.sandbox.github.rest_base import (
     API_PREFIX,
+    REPOSITORY_PATHS,
     ApiError,
     Caller,
     Json,
-    Moved,
-    RestGuard,
     base_of,
     body_of,
     caller_of,
+    named_repository,
     not_found,
     paged,
     slice_of,
     token_hash,
 )
+from slackbot.sandbox.github.rest_guard import RestGuard
 from slackbot.sandbox.github.store import Account, RepositoryRow, TokenRow
 from slackbot.sandbox.github.world import World
 
@@ -46,7 +47,8 @@ class AppRoutes:
         app.router.add_post(f"{API_PREFIX}/app/installations/{{id:[0-9]{{1,15}}}}/access_tokens", self._mint)
         app.router.add_delete(f"{API_PREFIX}/installation/token", self._revoke)
         app.router.add_get(f"{API_PREFIX}/installation/repositories", self._list_repositories)
-        app.router.add_get(f"{API_PREFIX}/repos/{{owner}}/{{name}}/installation", self._repository_installation)
+        for path in REPOSITORY_PATHS:
+            app.router.add_get(path + "/installation", self._repository_installation)
         app.router.add_get(f"{API_PREFIX}/rate_limit", self._rate_limit)
         app.router.add_get(f"{API_PREFIX}/users/{{login}}", self._get_user)
 
@@ -69,11 +71,7 @@ class AppRoutes:
 
     async def _repository_installation(self, request: web.Request) -> web.Response:
         _app_only(request)
-        full_name = f"{request.match_info['owner']}/{request.match_info['name']}"
-        found = self._world.store.repository(full_name)
-        moved = None if found else self._world.store.renamed(full_name)
-        if moved is not None and moved.installed:
-            raise Moved(moved)
+        found = named_repository(request, self._world)
         if found is None or not found.installed:
             raise not_found()
         return web.json_response(self._installation(request, found.account))

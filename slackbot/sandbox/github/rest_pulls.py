@@ -13,6 +13,7 @@ from aiohttp import web
 from slackbot.sandbox.github import rest_shapes as shapes
 from slackbot.sandbox.github.git_commands import Difference
 from slackbot.sandbox.github.rest_base import (
+    REPOSITORY_PATHS,
     ApiError,
     Json,
     base_of,
@@ -23,7 +24,6 @@ from slackbot.sandbox.github.rest_base import (
     repository_of,
     slice_of,
 )
-from slackbot.sandbox.github.rest_repositories import REPOSITORY_PATHS
 from slackbot.sandbox.github.store import PullRow, RepositoryRow
 from slackbot.sandbox.github.world import World
 

@@ -12,6 +12,7 @@ from slackbot.sandbox.github.git_commands import is_branch_name
 from slackbot.sandbox.github.git_process import GitError
 from slackbot.sandbox.github.rest_base import (
     API_PREFIX,
+    REPOSITORY_PATHS,
     ApiError,
     Json,
     base_of,
@@ -26,10 +27,6 @@ from slackbot.sandbox.github.rest_base import (
 from slackbot.sandbox.github.store import RepositoryRow
 from slackbot.sandbox.github.world import World
 
-REPOSITORY_PATHS = (
-    f"{API_PREFIX}/repos/{{owner}}/{{name}}",
-    f"{API_PREFIX}/repositories/{{repository_id:[0-9]{{1,15}}}}",
-)
 _NO_OBJECT = "0" * 40
 _FILES_SHOWN = 300
 _COMMITS_SHOWN = 250

@@ -22,7 +22,8 @@ from slackbot.sandbox.github.git_commands import NewCommit
 from slackbot.sandbox.github.git_http import GitHttp
 from slackbot.sandbox.github.pages import Pages
 from slackbot.sandbox.github.rest_app import AppRoutes
-from slackbot.sandbox.github.rest_base import API_PREFIX, RestGuard
+from slackbot.sandbox.github.rest_base import API_PREFIX
+from slackbot.sandbox.github.rest_guard import RestGuard
 from slackbot.sandbox.github.rest_pulls import PullRoutes
 from slackbot.sandbox.github.rest_repositories import RepositoryRoutes
 from slackbot.sandbox.github.store import RepositoryRow
