@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from slackbot.sandbox.slack import SlackStandIn
 from slackbot.sandbox.slack.text import typed_by_person, written_by_app
@@ -240,7 +241,7 @@ async def test_the_page_is_served_and_nothing_beside_it(page: Page) -> None:
         assert answer.status == 200
         assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
     for path in ("/page/../server.py", "/page/%2e%2e/server.py", "/page/..%2fserver.py", "/page//etc/passwd"):
-        async with page.session.get(aiohttp.client.URL(page.url + path, encoded=True)) as answer:
+        async with page.session.get(URL(page.url + path, encoded=True)) as answer:
             assert answer.status == 404
 
 

@@ -274,6 +274,17 @@ async def test_a_restart_keeps_messages_reactions_files_and_undelivered_events(t
     assert {headers["x-slack-retry-num"][0] for headers in bot.headers} == {"1"}
 
 
+async def test_an_injected_event_arrives_as_given_and_may_come_again_under_its_id(stand_in: SlackStandIn) -> None:
+    """What Slack may send one day, and what it sends twice."""
+    async with connected_bot(stand_in) as bot:
+        event_id = stand_in.inject_event({"type": "canvas_sneezed", "odd": [None, {"x": 1}]})
+        await until(lambda: stand_in.sockets.undelivered_count == 0 and bot.events)
+        stand_in.inject_event({"type": "canvas_sneezed"}, event_id=event_id)
+        await until(lambda: stand_in.sockets.undelivered_count == 0 and len(bot.events) == 2)
+    assert [event["_event_id"] for event in bot.events] == [event_id, event_id]
+    assert bot.events[0]["odd"] == [None, {"x": 1}]
+
+
 # Sockets
 
 

@@ -6,7 +6,6 @@ last one ended, unacknowledged events included.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -143,6 +142,11 @@ class SlackStandIn:
         return self.url + "/api/"
 
     @property
+    def feed(self) -> PageFeed:
+        """What happens, as the page is told of it."""
+        return self._feed
+
+    @property
     def calls(self) -> list[ApiCall]:
         """The latest API calls, oldest first."""
         return list(self._web_api.calls)
@@ -178,6 +182,7 @@ class SlackStandIn:
         except BaseException:
             listening.close()
             raise
+        self._store.remove_older("response_url", "expires_at", self.workspace.clock())
         self.sockets.start()
         log.info("slack_stand_in_listens", url=self.url)
 
@@ -197,6 +202,13 @@ class SlackStandIn:
         the connections with no word.
         """
         await self.sockets.disconnect(reason, abruptly=abruptly)
+
+    def inject_event(self, event: Mapping[str, Any], *, event_id: str | None = None) -> str:
+        """Sends the app an event as given, whatever it subscribes to; returns the event_id.
+
+        For what this workspace would not do by itself: unknown types, odd fields, the same event under one id again.
+        """
+        return self.workspace.send(dict(event), None, event_id=event_id)
 
     def _listen(self) -> socket.socket:
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -297,12 +309,3 @@ class SlackStandIn:
                 "text": f"The app never acknowledged {payload['event_id']} ({event['type']}); Slack gave it up.",
             }
         )
-
-
-async def run_until_cancelled(stand_in: SlackStandIn) -> None:
-    """Serves until the task is cancelled, for a process that is nothing else."""
-    await stand_in.start()
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await stand_in.stop()

@@ -86,6 +86,12 @@ class Store:
     def remove(self, kind: str, document_id: str) -> None:
         self._connection.execute("DELETE FROM documents WHERE kind = ? AND id = ?", (kind, document_id))
 
+    def remove_older(self, kind: str, field: str, than: float) -> None:
+        """Removes the documents whose numeric `field` is below `than`."""
+        self._connection.execute(
+            "DELETE FROM documents WHERE kind = ? AND json_extract(document, ?) < ?", (kind, f"$.{field}", than)
+        )
+
     def all(self, kind: str) -> list[Document]:
         rows = self._connection.execute("SELECT document FROM documents WHERE kind = ? ORDER BY id", (kind,))
         return [_document(row[0]) for row in rows]

@@ -75,7 +75,7 @@ class Views:
         """Shows a new modal instead of those the person has open."""
         stored = self._new(view, user_id, "modal")
         for other in self.stack(user_id):
-            self._store.remove("view", other["id"])
+            self.close(other)
         stored["root_view_id"] = stored["id"]
         return self._show("view_open", stored)
 

@@ -285,15 +285,21 @@ class Workspace:
             return
         if channel is not None and member_only and not self.is_bot_in(channel):
             return
+        self.send(event, channel)
+
+    def send(self, event: Document, channel: Document | None, *, event_id: str | None = None) -> str:
+        """Keeps an event for the app until it is acknowledged; returns its event_id."""
+        event_id = event_id or "Ev0" + secrets.token_hex(8).upper()
         payload = events.callback(
             event,
             self.app,
-            event_id="Ev0" + secrets.token_hex(8).upper(),
+            event_id=event_id,
             event_time=int(self.clock()),
             is_ext_shared_channel=bool(channel and channel["is_ext_shared"]),
         )
-        self.store.add_delivery(payload["event_id"], payload)
-        self._deliver(payload["event_id"], payload)
+        self.store.add_delivery(event_id, payload)
+        self._deliver(event_id, payload)
+        return event_id
 
     def presence(self) -> dict[str, Any]:
         """The bot as messages carry it."""
