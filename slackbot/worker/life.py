@@ -31,10 +31,10 @@ TOKEN_MARGIN_SECONDS = 300
 """A GitHub token that ends sooner than this is replaced before it is used."""
 SAVE_SECONDS = 120.0
 """How long saving may take when nobody is in a hurry."""
-SAVE_AT_SIGNAL_SECONDS = 11.0
-"""The same after a signal: cancel (4 s), save, and last word (4 s) fit in 20 s; ECS kills after 30 s."""
-LAST_WORD_SECONDS = 4.0
-KEPT_ANSWERS = 50
+SAVE_AT_SIGNAL_SECONDS = 9.0
+"""The same after a signal: cancel (4 s), answer (3 s), save and last word (3 s) fit in 20 s; ECS kills after 30 s."""
+LAST_WORD_SECONDS = 3.0
+KEPT_ANSWERS = 8
 EMPTY_POLL_PAUSE_SECONDS = 0.2
 
 Reason = Literal["idle", "age", "signal", "failure"]
@@ -76,14 +76,15 @@ class Life:
                 await self._work(info, runner)
             except _Leave as leave:
                 return await self._leave(leave)
-            except TemporaryError as error:
+            except Fenced:
+                raise
+            except ToldToStop as told:
+                return await self._leave(_Leave("signal", told.summary))
+            except DevflowError as error:
                 return await self._leave(_Leave("failure", f"{error.summary} {error.remedy}".strip()))
-            except (PermanentError, DevflowError) as error:
-                if isinstance(error, Fenced):
-                    raise
-                if isinstance(error, ToldToStop):
-                    return await self._leave(_Leave("signal", error.summary))
-                return await self._leave(_Leave("failure", f"{error.summary} {error.remedy}".strip()))
+            except Exception as error:  # the session must hear of it, whatever it was
+                log.exception("worker_stumbled")
+                return await self._leave(_Leave("failure", f"The worker stumbled: {type(error).__name__}: {error}"))
         except Fenced as fenced:
             log.info("worker_fenced", why=fenced.summary)
             return 0
@@ -120,7 +121,8 @@ class Life:
         return source
 
     def _redact(self, text: str) -> str:
-        return redact(text, self._secrets)
+        # File names may hold bytes that are no text; JSON cannot carry them.
+        return redact(text.encode("utf-8", "replace").decode(), self._secrets)
 
     # -- turns --------------------------------------------------------------------------------------
 
@@ -165,15 +167,16 @@ class Life:
 
     async def _deliver(self, turn_id: str, answer: Answer) -> None:
         """Repeats the answer until the gateway has it or wants it no more."""
-        deadline = self._deadline
-        if self._leaving.is_set():
-            deadline = time.monotonic() + LAST_WORD_SECONDS
-        delivery = patiently(lambda: self._gateway.answer(turn_id, answer), deadline=deadline, what="answer")
+
+        def delivery(deadline: float) -> Coroutine[Any, Any, None]:
+            return patiently(lambda: self._gateway.answer(turn_id, answer), deadline=deadline, what="answer")
+
         try:
-            if self._leaving.is_set():
-                await delivery
-            else:
-                await self._unless_leaving(delivery)
+            try:
+                await self._unless_leaving(delivery(self._deadline))
+            except _Leave:
+                await delivery(time.monotonic() + LAST_WORD_SECONDS)
+                raise
         except ToldToStop as told:
             log.info("answer_not_wanted", turn_id=turn_id, why=told.summary)
         except PermanentError as error:
@@ -184,7 +187,10 @@ class Life:
                 commit_sha=answer.commit_sha,
                 handle=answer.handle,
             )
-            await patiently(lambda: self._gateway.answer(turn_id, short), deadline=deadline, what="answer")
+            try:
+                await patiently(lambda: self._gateway.answer(turn_id, short), deadline=self._deadline, what="answer")
+            except (PermanentError, ToldToStop) as again:
+                log.error("answer_given_up", turn_id=turn_id, why=again.summary)
 
     # -- leaving ------------------------------------------------------------------------------------
 
@@ -220,7 +226,10 @@ class Life:
         return 1 if leave.reason == "failure" else 0
 
     async def _unless_leaving(self, doing: Coroutine[Any, Any, _Result]) -> _Result:
-        """The result of `doing`; _Leave when a signal comes first."""
+        """The result of `doing`; _Leave when a signal comes first, without beginning it if it came before."""
+        if self._leaving.is_set():
+            doing.close()
+            raise _Leave("signal", "The task was told to stop.")
         task = asyncio.ensure_future(doing)
         leaving = asyncio.create_task(self._leaving.wait())
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import functools
 import os
 import shutil
 import signal
@@ -29,8 +30,17 @@ def dies_with_parent(command: tuple[str, ...]) -> tuple[str, ...]:
 
     prctl(2) PR_SET_PDEATHSIG is set by setpriv(1) and not by a preexec_fn, which is unsafe with threads.
     """
+    return (*_death_signal(), *command)
+
+
+@functools.cache
+def _death_signal() -> tuple[str, ...]:
     setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
-    return (setpriv, "--pdeathsig", "KILL", "--", *command) if setpriv else command
+    prefix = (setpriv or "", "--pdeathsig", "KILL", "--")
+    # BusyBox has a setpriv that does not know the option.
+    if setpriv is None or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode != 0:
+        return ()
+    return prefix
 
 
 def take_secret(name: str) -> str | None:

@@ -152,7 +152,7 @@ class Publisher:
                 break
             refused_once = unauthorized is not None
             log.info("push_repeated", attempt=attempt + 1, why=_said(errors))
-            if not refused_once:
+            if not refused_once and attempt + 1 < PUSH_ATTEMPTS:
                 await asyncio.sleep(RETRY_SECONDS * 2**attempt)
         raise NotPushed(
             f"The push did not succeed: {_said(errors)}",

@@ -114,7 +114,11 @@ class ShellAgent:
             await self._say(session_id, explain(command, session.cwd))
             return PromptResponse(stop_reason="end_turn")
         output = Bounded(HEAD_BYTES, TAIL_BYTES)
-        ended = await self._run(session_id, session, command, output)
+        try:
+            ended = await self._run(session_id, session, command, output)
+        except OSError as error:  # above all: longer than an argument may be (128 KB on Linux)
+            await self._say(session_id, f"The shell agent (no AI) could not start this command: {error.strerror}.")
+            return PromptResponse(stop_reason="end_turn")
         await self._say(session_id, _report(command, output, ended))
         return PromptResponse(stop_reason="cancelled" if session.cancelled.is_set() else "end_turn")
 

@@ -32,6 +32,7 @@ CANCEL_AT_END_SECONDS = 4.0
 SUBJECT_CHARACTERS = 72
 EARLIER_BYTES = 24 * 1024
 EARLIER_TURN_BYTES = 4 * 1024
+EARLIER_TURNS = 20
 
 _STOP_NOTES = {
     "max_tokens": "The agent stopped here because it reached its limit of tokens; write again to let it go on.",
@@ -77,19 +78,39 @@ class TurnRunner:
             raise reporter.lost
         answer = answer.model_copy(
             update={
-                "response": cut(answer.response, MAX_RESPONSE_BYTES),
+                "response": cut(self._redact(answer.response), MAX_RESPONSE_BYTES),
                 "steps": view.steps(),
                 "handle": reporter.handle,
             }
         )
-        self._told.append(EarlierTurn(prompt=work.prompt, response=answer.response))
+        self._remember(work.prompt, answer.response)
         log.info(
             "turn_ends", turn_id=work.turn_id, outcome=answer.outcome, seconds=round(time.monotonic() - began, 2),
             commit_sha=answer.commit_sha,
         )  # fmt: skip
         return answer
 
+    def _remember(self, prompt: str, response: str) -> None:
+        """For an agent that has to begin anew; no more than `earlier_text` shows."""
+        self._told.append(
+            EarlierTurn(prompt=cut(prompt, EARLIER_TURN_BYTES), response=cut(response, EARLIER_TURN_BYTES))
+        )
+        del self._told[:-EARLIER_TURNS]
+
     async def _work(self, work: TurnWork, view: TurnView, reporter: Reporter) -> Answer:
+        try:
+            return await self._work_or_fail(work, view, reporter)
+        except (Fenced, ToldToStop):
+            raise
+        except Exception as error:  # a turn ends with an answer, whatever happens
+            log.exception("turn_stumbled", turn_id=work.turn_id)
+            stumbled = DevflowError(
+                f"The worker stumbled over what it did not expect ({type(error).__name__}: {error}).",
+                "Retry; if it happens again, show this to whoever runs DevFlow.",
+            )
+            return _failed(stumbled, view.response(), "What was changed by then is kept in the checkout.")
+
+    async def _work_or_fail(self, work: TurnWork, view: TurnView, reporter: Reporter) -> Answer:
         try:
             agent = await self._host.ensure()
             ending, result = await self._prompt(agent, work, view, reporter)
@@ -107,7 +128,7 @@ class TurnRunner:
         if ending == "leaving":
             stopped = DevflowError(
                 "The task was told to stop while the agent worked, so this may be done in part.",
-                "What it had changed is saved on the branch; press Retry to go on.",
+                "What it had changed is being saved on the branch; press Retry to go on.",
             )
             return _failed(stopped, view.response())
         return await self._publish(work, view, result)

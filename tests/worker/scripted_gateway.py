@@ -38,7 +38,8 @@ POLL_SECONDS = 0.3
 class ScriptedGateway:
     """`turns` are handed out in order; `answers`, `progress`, `leaving` are what came in.
 
-    `status_of[NAME]` makes a call (session, next, progress, answer, ...) answer with that status instead.
+    `status_of[NAME]` makes a call (session, next, progress, answer, ...) answer with that status instead,
+    `once[NAME]` only the next one.
     """
 
     def __init__(self, session: SessionInfo, github_token: str) -> None:
@@ -51,6 +52,7 @@ class ScriptedGateway:
         self.calls: list[str] = []
         self.cancel: set[str] = set()
         self.status_of: dict[str, int] = {}
+        self.once: dict[str, int] = {}
         self.port = 0
         self._changed = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -123,7 +125,7 @@ class ScriptedGateway:
         self._changed.set()
         if request.headers.get("Authorization") != f"Bearer {WORKER_TOKEN}":
             return web.json_response(text=ErrorReply(error="Wrong token.").model_dump_json(), status=401)
-        status = self.status_of.get(name)
+        status = self.once.pop(name, None) or self.status_of.get(name)
         if status is not None:
             return web.json_response(text=ErrorReply(error=f"Scripted {status}.").model_dump_json(), status=status)
         return None

@@ -283,11 +283,9 @@ async def test_idle(live: Callable[..., Any]) -> None:
 
 
 async def test_age(live: Callable[..., Any]) -> None:
-    """A session that is too old ends after the turn that runs."""
+    """A session that is too old ends."""
     worker = await live(max_session_seconds=1)
-    worker.gateway.give("time.sleep(1.1); say('done')")
     assert await worker.status() == 0
-    assert worker.gateway.answers[0][1].response == "done"
     assert worker.gateway.leaving[0].reason == "age"
 
 
@@ -311,7 +309,38 @@ async def test_a_branch_that_is_gone_ends_the_worker(live: Callable[..., Any]) -
 async def test_an_answer_refused_for_its_form_is_told_shorter(live: Callable[..., Any]) -> None:
     """An answer that the gateway cannot take is replaced by a sentence, not repeated for ever."""
     worker = await live()
-    worker.gateway.status_of["answer"] = 413
+    worker.gateway.once["answer"] = 413
     worker.gateway.give("say('x')", "T:1")
+    assert "could not be taken over: Scripted 413." in (await worker.gateway.answer_to("T:1")).response
+
+
+async def test_what_nobody_expected_fails_the_turn_and_not_the_worker(
+    live: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, a bug: the turn ends with an answer, and the next one is worked on."""
+
+    async def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    worker = await live()
+    with monkeypatch.context() as broken:
+        broken.setattr("slackbot.worker.checkout.Checkout.commit_leftovers", full)
+        worker.gateway.give("say('x')", "T:1")
+        answer = await worker.gateway.answer_to("T:1")
+    assert answer.outcome == "failed"
+    assert "No space left on device" in answer.response
+    worker.gateway.give("say('y')", "T:2")
+    assert (await worker.gateway.answer_to("T:2")).outcome == "answered"
+
+
+async def test_a_signal_while_the_gateway_is_down_gives_the_answer_a_last_chance(live: Callable[..., Any]) -> None:
+    """An answer that waits for the bot is offered once more before the worker goes."""
+    worker = await live()
+    worker.gateway.status_of["answer"] = 503
+    worker.gateway.give(write("a.txt"), "T:1")
     await worker.gateway.until(lambda: worker.gateway.calls.count("answer") >= 2)
-    assert not worker.task.done() or worker.task.exception() is None
+    worker.leaving.set()
+    worker.gateway.status_of.clear()
+    assert await worker.status() == 0
+    assert (await worker.gateway.answer_to("T:1")).response == "written"
+    assert worker.gateway.leaving[0].reason == "signal"

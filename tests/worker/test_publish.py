@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -402,8 +401,6 @@ def test_addresses_that_do() -> None:
 async def test_git_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A git command that hangs is killed, and says so."""
     monkeypatch.setattr("slackbot.worker.git.LOCAL_SECONDS", 0.2)
-    began = time.monotonic()
     status, _, errors = await Git(None, tmp_path).run("-c", "alias.hang=!sleep 600", "hang")
     assert status == 124
     assert "did not end" in errors
-    assert time.monotonic() - began < 60

@@ -152,6 +152,13 @@ async def test_stdin_is_empty(tmp_path: Path) -> None:
     assert "```\ndone\n```" in recorder.said
 
 
+async def test_a_command_that_is_too_long(tmp_path: Path) -> None:
+    """What the kernel does not take as an argument is said and not thrown."""
+    agent, recorder, session = await opened(tmp_path)
+    assert await ask(agent, session, "echo " + "x" * 200_000) == "end_turn"
+    assert "could not start this command: Argument list too long" in recorder.said
+
+
 def test_what_can_be_run(tmp_path: Path) -> None:
     """Programs, builtins and executable files of the checkout; not any file."""
     script = tmp_path / "run.sh"
