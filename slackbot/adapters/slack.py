@@ -64,7 +64,7 @@ class SlackChat:
         self._team_id = team_id
         self._identity: TtlCache[str, BotIdentity] = TtlCache(math.inf)
         self._directory = SlackDirectory(self._connection, self._our_team_id)
-        self._files = SlackFiles(self._connection)
+        self.files = SlackFiles(self._connection)
         self._pacer = ChannelPacer(posts_per_second)
 
     @property
@@ -260,10 +260,10 @@ class SlackChat:
     # Files
 
     async def upload_file(self, channel_id: str, thread_ts: str, *, filename: str, title: str, content: str) -> str:
-        return await self._files.upload(channel_id, thread_ts, filename=filename, title=title, content=content)
+        return await self.files.upload(channel_id, thread_ts, filename=filename, title=title, content=content)
 
     async def read_file(self, file_id: str, limit_bytes: int) -> str:
-        return await self._files.read(file_id, limit_bytes)
+        return await self.files.read(file_id, limit_bytes)
 
     # People and places
 

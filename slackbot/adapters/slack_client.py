@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import random
 import urllib.request
 from collections.abc import Awaitable, Mapping
 from typing import Any
@@ -21,6 +22,7 @@ from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncServerErrorRetryHandler,
 )
 from slack_sdk.http_retry.builtin_interval_calculators import BackoffRetryIntervalCalculator
+from slack_sdk.http_retry.jitter import Jitter
 from slack_sdk.http_retry.request import HttpRequest
 from slack_sdk.http_retry.response import HttpResponse
 from slack_sdk.http_retry.state import RetryState
@@ -52,6 +54,13 @@ class _BoundedRateLimitRetryHandler(AsyncRateLimitErrorRetryHandler):
         return asked.isdigit() and int(asked) <= _LONGEST_RATE_LIMIT_WAIT_SECONDS
 
 
+class _HalfJitter(Jitter):
+    """Between half and the whole of the pause; the SDK's own adds up to a second, whatever the pause."""
+
+    def recalculate(self, duration: float) -> float:
+        return duration * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, guards nothing
+
+
 class SlackConnection:
     """The session (to be made inside a running event loop, and closed) with `posting` and `reading` on it.
 
@@ -72,7 +81,7 @@ class SlackConnection:
         self.session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=total_seconds, connect=connect_seconds)
         )
-        interval = BackoffRetryIntervalCalculator(backoff_factor=retry_interval_seconds)
+        interval = BackoffRetryIntervalCalculator(backoff_factor=retry_interval_seconds, jitter=_HalfJitter())
         self.posting = self._client([])
         self.reading = self._client(
             [

@@ -107,8 +107,12 @@ class SocketIntake:
                 # Nobody listens for it. Unacknowledged, Slack would send it three times more.
                 self._say_once("slack_envelope_unknown", kind=request.type, name=_name(request.payload))
                 await self._acknowledge(client, request, BoltResponse(status=200, body=""))
-            elif not is_started and (request.retry_attempt or 0) >= _GIVE_UP_ATTEMPT:
-                # No listener saw it, and it has been here before: its form is what nobody can stand.
+            elif (
+                not is_started
+                and bolt_request.context.authorize_result is not None
+                and (request.retry_attempt or 0) >= _GIVE_UP_ATTEMPT
+            ):
+                # Past the authorization, seen by no listener, and here before: its form is what nobody can stand.
                 self._say_once("slack_envelope_indigestible", kind=request.type, name=_name(request.payload))
                 await self._acknowledge(client, request, BoltResponse(status=200, body=""))
             else:
