@@ -1,0 +1,52 @@
+# DevFlow: `make sandbox` tries it, `make test` tests it. Everything is installed into .venv, with pinned versions.
+.DEFAULT_GOAL := help
+.PHONY: help install sandbox demo test lint bench clean
+
+VENV := .venv
+RUN := $(VENV)/bin
+PIP := $(RUN)/python -m pip --disable-pip-version-check
+
+# make sandbox PORT=8500 REPO=~/code/shop STATE=/tmp/devflow
+FLAGS = $(if $(PORT),--port $(PORT)) $(if $(STATE),--state "$(STATE)") $(foreach repo,$(REPO),--repo "$(repo)")
+PROMPT ?= printf '\nTried with DevFlow.\n' >> README.md && git diff --stat
+export PROMPT
+
+help: ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+install: $(VENV)/.installed ## the venv and the pinned packages DevFlow runs with
+
+sandbox: $(VENV)/.installed ## everything on this machine, with a page in the browser (Ctrl-C stops it)
+	@$(RUN)/devflow sandbox $(FLAGS)
+
+demo: $(VENV)/.installed ## the main job once, in this terminal
+	@$(RUN)/devflow sandbox --once "$$PROMPT" $(FLAGS)
+
+test: $(VENV)/.installed-dev lint ## every test that needs no account
+	$(RUN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
+lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+bench: $(VENV)/.installed ## the figures of docs/figures.md, measured here
+	$(RUN)/python -m benchmarks
+
+clean: ## removes what was installed and built; the sandbox's state (.devflow) stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.made:
+	@python=$$(PYTHON="$(PYTHON)" sh tools/preflight.sh) && echo "Making $(VENV) with $$python" && "$$python" -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing DevFlow and what it needs (a minute or two the first time)"
+	$(PIP) install --progress-bar on -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "Installing what the tests need"
+	$(PIP) install --progress-bar on -c constraints.txt -e '.[dev]'
+	@touch $@
