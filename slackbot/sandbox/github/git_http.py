@@ -11,7 +11,7 @@ import base64
 import binascii
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import structlog
@@ -59,11 +59,21 @@ class GitHttp:
         if isinstance(allowed, web.StreamResponse):
             return allowed
         row, caller = allowed
-        try:
+        if not push or request.method != "POST":
             return await self._backend(request, row, caller, path)
+        followed = False
+
+        async def follow() -> None:
+            nonlocal followed
+            await asyncio.shield(self._world.after_push(row))
+            followed = True
+
+        try:
+            # Before the answer ends, so that whoever pushed finds the pull request moved.
+            return await self._backend(request, row, caller, path, before_end=follow)
         finally:
-            if push and request.method == "POST":
-                # Also after a client that left: its refs may have moved.
+            if not followed:
+                # The client left, but its refs may have moved.
                 await asyncio.shield(self._world.after_push(row))
 
     def _admit(self, request: web.Request, push: bool) -> tuple[RepositoryRow, Caller] | web.StreamResponse:
@@ -104,7 +114,14 @@ class GitHttp:
             return None
         return caller_by_token(self._world, password) if scheme.lower() == "basic" and colon else None
 
-    async def _backend(self, request: web.Request, row: RepositoryRow, caller: Caller, path: str) -> web.StreamResponse:
+    async def _backend(
+        self,
+        request: web.Request,
+        row: RepositoryRow,
+        caller: Caller,
+        path: str,
+        before_end: Callable[[], Awaitable[None]] | None = None,
+    ) -> web.StreamResponse:
         git = self._world.git(row)
         configuration = {
             "http.receivepack": "true",
@@ -140,20 +157,21 @@ class GitHttp:
         feeding = asyncio.create_task(_feed(request, process))
         listening = asyncio.create_task(_drain(process))
         try:
-            response = await _answer(request, process)
+            response = await _answer(request, process, before_end)
             await process.wait()
             said = await listening
             if process.returncode:
                 log.warning("git_http_backend_failed", repository=row.full_name, said=said)
             return response
         finally:
-            # The backend's children outlive it when only it is killed; its group takes them all.
+            # Killed before anything is awaited, for the wait may be cancelled as well. The backend's children
+            # outlive it when only it is killed; its group takes them all.
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
             for task in (feeding, listening):
                 task.cancel()
-            await asyncio.gather(feeding, listening, return_exceptions=True)
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            await asyncio.gather(feeding, listening, process.wait(), return_exceptions=True)
 
 
 async def _feed(request: web.Request, process: asyncio.subprocess.Process) -> None:
@@ -174,7 +192,9 @@ async def _drain(process: asyncio.subprocess.Process) -> str:
     return kept.decode(errors="replace").strip()
 
 
-async def _answer(request: web.Request, process: asyncio.subprocess.Process) -> web.StreamResponse:
+async def _answer(
+    request: web.Request, process: asyncio.subprocess.Process, before_end: Callable[[], Awaitable[None]] | None
+) -> web.StreamResponse:
     """The backend's CGI answer: header lines, an empty line, the body."""
     if process.stdout is None:
         raise RuntimeError("git http-backend was started without a pipe")
@@ -192,6 +212,9 @@ async def _answer(request: web.Request, process: asyncio.subprocess.Process) -> 
     await response.prepare(request)
     while chunk := await process.stdout.read(_CHUNK_BYTES):
         await response.write(chunk)
+    await process.wait()
+    if before_end is not None:
+        await before_end()
     await response.write_eof()
     return response
 
