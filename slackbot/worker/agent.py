@@ -41,6 +41,7 @@ START_SECONDS = 60.0
 LINE_LIMIT_BYTES = 50 * 1024 * 1024
 """The longest line an agent may send (what the SDK's own run_agent takes)."""
 STDERR_BYTES = 4096
+BROKE_OFF = "broke off"
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ class Agent:
         try:
             reply = await self._connection.prompt(session_id=self._session_id, prompt=[text_block(t) for t in texts])
         except (ConnectionError, RequestError, ValidationError, OSError) as error:
-            raise await self._failure(error, "broke off") from error
+            raise await self._failure(error, BROKE_OFF) from error
         finally:
             self._client.view = None
         usage = reply.usage.model_dump(exclude={"field_meta"}, exclude_none=True) if reply.usage else None
@@ -221,7 +222,9 @@ class Agent:
             await asyncio.wait({self._draining}, timeout=0.5)
         name = self._launch.name
         status = self._process.returncode
-        remedy = "Write again: the agent is started anew for the next turn."
+        remedy = "Check its installation and its settings where the task runs, then retry."
+        if verb == BROKE_OFF:
+            remedy = "Write again: the agent is started anew for the next turn."
         if isinstance(error, TimeoutError):
             how = f"it did not answer within {START_SECONDS:.0f} seconds"
         elif isinstance(error, RequestError) and error.code == -32000:

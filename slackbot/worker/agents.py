@@ -67,7 +67,8 @@ def launch_of(agent: str, home: Path) -> Launch:
     environment.setdefault("LANG", "C.UTF-8")
     if agent == SHELL:
         # -P: a file of the checkout named like a module must not be imported in its place.
-        environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
+        package = str(Path(__file__).resolve().parents[2])
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
         return Launch(agent, (sys.executable, "-P", "-m", "slackbot.worker.shell_agent"), environment)
     command, remedy = _COMMANDS.get(agent, ((), ""))
     if not command:
