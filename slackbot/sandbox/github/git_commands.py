@@ -93,10 +93,8 @@ class GitRepository:
     async def _text(self, *arguments: str) -> str:
         return (await self.git(*arguments)).decode(errors="replace")
 
-    async def create(self, default_branch: str, configuration: dict[str, str]) -> None:
+    async def create(self, default_branch: str) -> None:
         await run_git("init", "-q", "--bare", "--template=", f"--initial-branch={default_branch}", str(self.path))
-        for name, value in configuration.items():
-            await self.git("config", name, value)
 
     # -------------------------------------------------------------------------------------- refs
 

@@ -72,8 +72,8 @@ def _blocks(lines: list[str], resolve: Resolve, nested: int = 0) -> list[Html]:
             blocks.append(el("blockquote", quoted))
             position = end
         elif _ITEM.match(line):
-            items, position = _items(lines, position)
             ordered = line.lstrip()[0].isdigit()
+            items, position = _items(lines, position, ordered)
             blocks.append(el("ol" if ordered else "ul", [el("li", _inline(item, resolve)) for item in items]))
         else:
             end = position + 1
@@ -88,11 +88,13 @@ def _begins_block(line: str) -> bool:
     return any(pattern.match(line) for pattern in (_FENCE, _HEADING, _ITEM, _RULE, _QUOTE))
 
 
-def _items(lines: list[str], position: int) -> tuple[list[str], int]:
+def _items(lines: list[str], position: int, ordered: bool) -> tuple[list[str], int]:
     items: list[str] = []
     while position < len(lines):
         line = lines[position]
         begun = _ITEM.match(line)
+        if begun and begun.group(1)[0].isdigit() != ordered:
+            break
         if begun:
             items.append(begun.group(2))
         elif line.strip() and (line.startswith(" ") or not _begins_block(line)):

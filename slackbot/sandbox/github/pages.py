@@ -63,6 +63,10 @@ class Pages:
         get("/{owner}/{name}/pull/{number:[0-9]{1,9}}", self._pull)
         get("/{owner}/{name}/compare/{basehead:.+}", self._compare)
         self._trees.add_to(app)
+        get("/{rest:.*}", self._nowhere)
+
+    async def _nowhere(self, request: web.Request) -> web.Response:
+        raise missing("There is no such page.")
 
     async def _static(self, request: web.Request) -> web.Response:
         name = request.match_info["file"]

@@ -207,7 +207,9 @@ def _load_key(given_pem: str | None, path: Path) -> rsa.RSAPrivateKey:
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(pem)
         unfinished.replace(path)
-    key = serialization.load_pem_private_key(given_pem.encode() if given_pem else path.read_bytes(), password=None)
+    pem = given_pem.encode() if given_pem else path.read_bytes()
+    # Validation costs 30 ms at every start, and this key is our own.
+    key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TypeError("The App's key must be an RSA key.")
     return key

@@ -116,7 +116,7 @@ class World:
         git = self.git(row)
         try:
             shutil.rmtree(git.path, ignore_errors=True)  # left by a run that was killed half-way
-            await git.create(default_branch, {"gc.auto": "0", "core.logAllRefUpdates": "false"})
+            await git.create(default_branch)
             if commits:
                 await git.commit_files(default_branch, commits)
         except BaseException:
