@@ -32,7 +32,7 @@ def faults(**changed: str) -> list[str]:
 def test_good_settings_load() -> None:
     """The least that is needed, with what follows from it."""
     settings = load_settings(GOOD)
-    assert settings.gateway_url == "http://127.0.0.1:8402"
+    assert settings.gateway_url_on(8402) == "http://127.0.0.1:8402"
     assert settings.sqlite_path == Path("/tmp/x.sqlite3")
     assert settings.access_policy.users == {"U012AB"}
     assert settings.access_policy.groups == {"S0GROUP"}
