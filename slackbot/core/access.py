@@ -112,6 +112,6 @@ def check_action(action: Action, user_id: str, owner_id: str, policy: AccessPoli
     if policy.role_of(user_id, owner_id) in MATRIX[action]:
         return
     raise Refused(
-        f"Only <@{owner_id}>, who started this session, or an administrator may {action} it.",
+        f"Only the person who started this session, or an administrator, may {action} it.",
         "`!cancel` ends the prompt that is being worked on.",
     )

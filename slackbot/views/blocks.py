@@ -91,6 +91,8 @@ def _plain(text: str, limit: int) -> dict[str, Any]:
 
 
 def _bounded(text: str, limit: int) -> str:
+    # Slack refuses the whole message for one empty text.
+    text = text if text.strip() else "–"
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
