@@ -31,7 +31,7 @@ from slackbot.core.ports import SessionStore, Tasks
 from slackbot.core.session import EndedBy
 from slackbot.engine import Engine
 from slackbot.front_desk import FrontDesk
-from slackbot.gateway.server import Gateway
+from slackbot.gateway.server import Gateway, listen
 from slackbot.gateway.worker_api import WorkerApi
 from slackbot.gateway.worker_desk import WorkerDesk, WorkerTerms
 from slackbot.listeners.told import Told
@@ -39,14 +39,25 @@ from slackbot.performer import Performer, WorkerSettings
 from slackbot.progress_board import ProgressBoard
 from slackbot.reconciler import Reconciler
 from slackbot.session_start import SessionStarter, StartLimits
+from slackbot.worker_protocol import LONG_POLL_SECONDS
 
 log = structlog.get_logger()
 
-DRAIN_SECONDS = 10.0
-"""ECS waits 30 s between SIGTERM and SIGKILL; what is in flight has twice this long to end."""
-
 STOP_SESSIONS_SECONDS = 20.0
 """How long the end of the sandbox waits for workers to save what they have."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Waits of the bot's rooms, in seconds, that no operator needs to set; tests make them short."""
+
+    retry: float = 1.0
+    """First pause before what failed is tried again; it grows."""
+    first_progress: float = 0.25
+    """A turn that ends sooner shows no progress message."""
+    long_poll: float = LONG_POLL_SECONDS
+    drain: float = 10.0
+    """ECS waits 30 s between SIGTERM and SIGKILL; what is in flight has twice this long to end."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +75,14 @@ async def run_bot(
     stop: asyncio.Event,
     on_ready: Callable[[BotReady], None] | None = None,
     stop_sessions_at_end: bool = False,
+    store: SessionStore | None = None,
+    tasks: Tasks | None = None,
+    pace: Pace = Pace(),
 ) -> None:
     """Runs until `stop` is set, then ends in order: no new input, work in flight drained, connections closed.
 
     `stop_sessions_at_end`: live sessions become `stopped` and each thread is told, for a machine that goes away.
+    `store` and `tasks` are used (and closed) instead of those the settings name.
     Raises `DevflowError` with a sentence when a system refuses at the start.
     """
     # Closing runs in the reverse order of what is pushed here: intake first, the store and Slack last.
@@ -79,9 +94,9 @@ async def run_bot(
         )
         closing.push_async_callback(chat.close)
         identity = await chat.identify()
-        store = build_store(settings)
+        store = store or build_store(settings)
         closing.push_async_callback(store.close)
-        tasks = build_tasks(settings)
+        tasks = tasks or build_tasks(settings)
         closing.push_async_callback(tasks.close)
         code_host = GithubCodeHost(
             api_url=settings.GITHUB_API_URL,
@@ -90,10 +105,14 @@ async def run_bot(
         )
         closing.push_async_callback(code_host.close)
 
-        board = ProgressBoard(chat, clock=time.monotonic)
+        # Bound before anything is built on its address: port 0 is any free one.
+        listening = closing.enter_context(listen(*settings.gateway_address))
+        gateway_url = settings.gateway_url_on(listening.getsockname()[1])
+
+        board = ProgressBoard(chat, clock=time.monotonic, first_delay_seconds=pace.first_progress)
         closing.push_async_callback(board.close)
         secret = _secret(settings.DEVFLOW_SECRET)
-        worker = WorkerSettings(gateway_url=settings.gateway_url, secret=secret)
+        worker = WorkerSettings(gateway_url=gateway_url, secret=secret)
         performer = Performer(chat=chat, tasks=tasks, code_host=code_host, board=board, worker=worker)
         engine = Engine(
             store,
@@ -101,8 +120,9 @@ async def run_bot(
             replica_id=f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
             now=time.time,
             limits=settings.limits,
+            retry_seconds=pace.retry,
         )
-        closing.push_async_callback(engine.drain, DRAIN_SECONDS)
+        closing.push_async_callback(engine.drain, pace.drain)
 
         app = build_app(chat)
         keeper = SocketKeeper(app, _secret(settings.SLACK_APP_TOKEN))
@@ -115,11 +135,9 @@ async def run_bot(
             board=board,
             terms=WorkerTerms(limits=settings.limits),
             secrets=settings.secrets(),
+            long_poll_seconds=pace.long_poll,
         )
-        host, port = settings.gateway_address
-        gateway = Gateway(
-            WorkerApi(desk, secret=secret), host=host, port=port, is_ready=lambda: _is_ready(keeper, store)
-        )
+        gateway = Gateway(WorkerApi(desk, secret=secret), listening, is_ready=lambda: _is_ready(keeper, store))
         await gateway.start()
         closing.push_async_callback(gateway.stop)
 
@@ -159,11 +177,11 @@ async def run_bot(
             now=time.time,
             interval_seconds=settings.DEVFLOW_RECONCILE_SECONDS,
         )
-        closing.push_async_callback(keeper.drain, DRAIN_SECONDS)
+        closing.push_async_callback(keeper.drain, pace.drain)
         closing.push_async_callback(keeper.stop_intake)
         await keeper.start()
 
-        ready = BotReady(settings.gateway_url, identity.team_name or "", identity.user_id)
+        ready = BotReady(gateway_url, identity.team_name or "", identity.user_id)
         log.info("bot_ready", gateway_url=ready.gateway_url, team=ready.team_name)
         if on_ready is not None:
             on_ready(ready)

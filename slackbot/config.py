@@ -116,10 +116,9 @@ class Settings(BaseModel):
         host, _, port = self.DEVFLOW_GATEWAY_LISTEN.rpartition(":")
         return host.strip("[]") or "127.0.0.1", int(port)
 
-    @property
-    def gateway_url(self) -> str:
-        """What workers dial."""
-        host, port = self.gateway_address
+    def gateway_url_on(self, port: int) -> str:
+        """What workers dial, when the gateway listens on `port`."""
+        host, _ = self.gateway_address
         dialled = "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host  # noqa: S104
         return (self.DEVFLOW_GATEWAY_URL or f"http://{dialled}:{port}").rstrip("/")
 
@@ -158,6 +157,10 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
             given.pop(name, None)
         settings = Settings.model_validate(given)
     malformed = {fault.split(":")[0] for fault in faults}
+    if "DEVFLOW_TASKS" in malformed:
+        # Which other settings are needed is not known then; asking for all of ECS's would mislead.
+        malformed |= {name for name in Settings.model_fields if name.startswith("DEVFLOW_ECS_")}
+        malformed |= {"DEVFLOW_GATEWAY_URL", "DEVFLOW_STATE_DIR"}
     faults += [fault for fault in _faults(settings) if fault.split(":")[0].split(" ")[0] not in malformed]
     if faults:
         raise ConfigError(faults)

@@ -5,6 +5,7 @@ Requests come from workers (worker_api) and from whoever watches the bot; everyt
 
 from __future__ import annotations
 
+import socket
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -13,7 +14,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from pydantic import ValidationError
 
-from slackbot.core.errors import DevflowError, Fenced, IllegalTransition, NotFound, TemporaryError
+from slackbot.core.errors import ConfigError, DevflowError, Fenced, IllegalTransition, NotFound, TemporaryError
 from slackbot.gateway.worker_api import WorkerApi
 from slackbot.worker_protocol import MAX_BODY_BYTES, ErrorReply
 
@@ -22,20 +23,29 @@ log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket (port 0 = any free one); `ConfigError` names the address when it cannot be had."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        where = f"cannot listen on {host}:{port} ({error.strerror})"
+        raise ConfigError([f"DEVFLOW_GATEWAY_LISTEN: {where}; end what uses it, or name another port"]) from error
+
+
 class Gateway:
-    """Listens on `host:port` (port 0 = any free one). `is_ready` says whether Slack is heard and the store answers."""
+    """Serves on `listening`, which `listen` made. `is_ready` says whether Slack is heard and the store answers."""
 
     def __init__(
-        self, api: WorkerApi, *, host: str, port: int, is_ready: Callable[[], Awaitable[dict[str, bool]]]
+        self, api: WorkerApi, listening: socket.socket, *, is_ready: Callable[[], Awaitable[dict[str, bool]]]
     ) -> None:
         self._api = api
-        self._host = host
-        self._port = port
+        self._listening = listening
         self._is_ready = is_ready
         self._runner: web.AppRunner | None = None
 
-    async def start(self) -> int:
-        """Begins to listen and returns the port. `OSError` when it is taken."""
+    async def start(self) -> None:
+        """Begins to answer."""
         app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_errors_as_json])
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
@@ -43,9 +53,7 @@ class Gateway:
         self._api.add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, handler_cancellation=True)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
-        return int(self._runner.addresses[0][1])
+        await web.SockSite(self._runner, self._listening).start()
 
     async def stop(self) -> None:
         """Ends long polls and closes; workers keep what they have and come back."""
