@@ -14,7 +14,8 @@ from slackbot.core.session import Session
 from slackbot.core.slack_text import clean, escape
 
 _USER_ID = re.compile(r"[UW][A-Z0-9]{1,30}\Z")
-_WEB = re.compile(r"https?://[^\s<>|\"]{1,2900}\Z")
+_WEB = re.compile(r"https?://[!#-;=?-{}~]{1,2900}\Z")
+"""Printable ASCII without what ends a link in Slack's text: `<`, `>`, `|` and quotes."""
 
 
 def shown(text: str, limit: int) -> str:
