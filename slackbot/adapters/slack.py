@@ -7,7 +7,7 @@ HTTP session. Posts are sent once and never repeated here; reads and changes may
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import Awaitable
 from typing import Any
 
 import structlog
@@ -20,7 +20,8 @@ from slackbot.adapters.slack_directory import BotIdentity, SlackDirectory
 from slackbot.adapters.slack_errors import error_code
 from slackbot.adapters.slack_files import SlackFiles
 from slackbot.adapters.slack_pacing import ChannelPacer
-from slackbot.adapters.slack_text import cleaned_blocks, message_text
+from slackbot.adapters.slack_text import cleaned_blocks
+from slackbot.adapters.slack_threads import GONE, SlackThreads, text_or_none
 from slackbot.core.errors import DevflowError, NotFound, PermanentError, TemporaryError
 from slackbot.core.ports import Blocks, Channel, Message, Metadata, Person
 
@@ -28,11 +29,8 @@ __all__ = ["BotIdentity", "SlackChat"]
 
 log = structlog.get_logger()
 
-_PAGE_MESSAGES = 200
-_PAGES = 10
-_GONE = frozenset({"message_not_found", "thread_not_found"})
-_NO_NEW_REACTION = _GONE | {"already_reacted", "too_many_reactions", "too_many_emoji"}
-_NO_REACTION_LEFT = _GONE | {"no_reaction"}
+_NO_NEW_REACTION = GONE | {"already_reacted", "too_many_reactions", "too_many_emoji"}
+_NO_REACTION_LEFT = GONE | {"no_reaction"}
 
 
 class SlackChat:
@@ -65,6 +63,7 @@ class SlackChat:
         self._identity: TtlCache[str, BotIdentity] = TtlCache(math.inf)
         self._directory = SlackDirectory(self._connection, self._our_team_id)
         self.files = SlackFiles(self._connection)
+        self._threads = SlackThreads(self._connection)
         self._pacer = ChannelPacer(posts_per_second)
 
     @property
@@ -93,10 +92,10 @@ class SlackChat:
         return BotIdentity(
             team_id=str(team_id),
             user_id=str(user_id),
-            bot_id=_text(answer.get("bot_id")),
-            team_name=_text(answer.get("team")),
-            url=_text(answer.get("url")),
-            app_id=_text(answer.get("app_id")),
+            bot_id=text_or_none(answer.get("bot_id")),
+            team_name=text_or_none(answer.get("team")),
+            url=text_or_none(answer.get("url")),
+            app_id=text_or_none(answer.get("app_id")),
         )
 
     async def _our_team_id(self) -> str:
@@ -158,7 +157,7 @@ class SlackChat:
         await self._connection.call("chat.update", request)
 
     async def delete_message(self, channel_id: str, ts: str) -> None:
-        await self._harmlessly("chat.delete", self.web_client.chat_delete(channel=channel_id, ts=ts), _GONE)
+        await self._harmlessly("chat.delete", self.web_client.chat_delete(channel=channel_id, ts=ts), GONE)
 
     async def post_ephemeral(
         self,
@@ -208,54 +207,10 @@ class SlackChat:
     ) -> list[Message]:
         """The bot's own messages of the thread with metadata of `event_type`, oldest first (2,000 looked at)."""
         identity = await self.identify()
-        found = {}
-        async for raw in self._replies(channel_id, thread_ts, oldest=oldest):
-            message = message_from(raw)
-            is_own = message.user_id == identity.user_id or (
-                message.bot_id is not None and message.bot_id == identity.bot_id
-            )
-            if is_own and message.metadata is not None and message.metadata.get("event_type") == event_type:
-                found[message.ts] = message
-        return sorted(found.values(), key=lambda message: _moment(message.ts))
+        return await self._threads.find(channel_id, thread_ts, identity, event_type=event_type, oldest=oldest)
 
     async def get_message(self, channel_id: str, thread_ts: str, ts: str) -> Message | None:
-        # The root comes first whatever the bounds are, hence the look at each ts.
-        async for raw in self._replies(channel_id, thread_ts, oldest=ts, latest=ts):
-            if raw.get("ts") == ts:
-                return None if raw.get("subtype") == "tombstone" else message_from(raw)
-        return None
-
-    async def _replies(
-        self, channel_id: str, thread_ts: str, *, oldest: str | None, latest: str | None = None
-    ) -> AsyncIterator[Mapping[str, Any]]:
-        """Root and replies between the bounds (inclusive), page by page; nothing when the thread is gone."""
-        cursor: str | None = None
-        for _ in range(_PAGES):
-            request = self.web_client.conversations_replies(
-                channel=channel_id,
-                ts=thread_ts,
-                oldest=oldest,
-                latest=latest,
-                inclusive=True,
-                limit=_PAGE_MESSAGES,
-                cursor=cursor,
-                include_all_metadata=True,
-            )
-            try:
-                answer = await self._connection.call("conversations.replies", request)
-            except DevflowError as error:
-                if error.__cause__ is not None and error_code(error.__cause__) in _GONE:
-                    return
-                raise
-            messages = answer.get("messages")
-            for raw in messages if isinstance(messages, list) else []:
-                if isinstance(raw, Mapping) and raw.get("ts"):
-                    yield raw
-            notes = answer.get("response_metadata")
-            cursor = notes.get("next_cursor") if isinstance(notes, Mapping) else None
-            if not cursor:
-                return
-        log.warning("slack_thread_read_in_part", channel_id=channel_id, thread_ts=thread_ts, pages=_PAGES)
+        return await self._threads.get(channel_id, thread_ts, ts)
 
     # Files
 
@@ -289,37 +244,13 @@ class SlackChat:
             answer = await self._connection.call("chat.getPermalink", request)
         except (NotFound, PermanentError):
             return None
-        return _text(answer.get("permalink"))
+        return text_or_none(answer.get("permalink"))
 
     async def close(self) -> None:
         await self._connection.close()
-
-
-def message_from(raw: Mapping[str, Any]) -> Message:
-    """A message of the Web API as DevFlow reads it."""
-    metadata = raw.get("metadata")
-    return Message(
-        ts=str(raw["ts"]),
-        user_id=_text(raw.get("user")),
-        text=str(raw.get("text") or ""),
-        bot_id=_text(raw.get("bot_id")),
-        thread_ts=_text(raw.get("thread_ts")),
-        metadata=metadata if isinstance(metadata, Mapping) else None,
-        subtype=_text(raw.get("subtype")),
-    )
 
 
 def _metadata(metadata: Metadata | None) -> dict[str, Any] | None:
     if metadata is None:
         return None
     return {"event_type": metadata.event_type, "event_payload": dict(metadata.event_payload)}
-
-
-def _moment(ts: str) -> tuple[int, str]:
-    """A ts as a sort key: seconds as a number, the rest as it is."""
-    seconds, _, rest = ts.partition(".")
-    return (int(seconds) if seconds.isdigit() else 0, rest)
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

@@ -212,6 +212,8 @@ async def test_an_update_takes_old_blocks_away(slack: SlackStandIn, chat: SlackC
     ts = await chat.post_message(HERE, text="old", blocks=blocks)
     await chat.update_message(HERE, ts, text="new")
     assert "blocks" not in slack.people.messages("U0ADA", HERE)[0][0]
+    # Slack keeps blocks that an update does not name; an empty list takes them away.
+    assert slack.calls[-1].args["blocks"] == []
 
 
 async def test_blocks_without_words_have_a_notification(slack: SlackStandIn, chat: SlackChat) -> None:
@@ -385,6 +387,26 @@ async def test_a_bare_user_object_is_a_member() -> None:
         una = await chat.get_person("U1")
         assert (una.name, una.is_guest, una.is_stranger) == ("una", False, False)
         assert (await chat.get_person("U2")).is_guest
+
+
+async def test_other_apps_messages_are_not_ours() -> None:
+    """Metadata of our type under another app's name, or a person's, is not taken for ours."""
+    metadata = {"event_type": "devflow_answer", "event_payload": {}}
+    messages = [
+        {"ts": "1.1", "user": "U0OTHERBOT", "bot_id": "B2", "text": "root", "metadata": metadata},
+        {"ts": "1.2", "user": "U1", "text": "reply", "metadata": metadata},
+        {"ts": "1.3", "user": "U0BOT", "text": "ours", "metadata": metadata},
+        {"ts": "1.4", "bot_id": "B1", "text": "ours, too", "metadata": metadata},
+        {"text": "no ts"},
+        "no message at all",
+    ]
+
+    def answer(method: str, _: dict[str, Any]) -> Any:
+        return {"ok": True, "messages": messages} if method == "conversations.replies" else {**IDENTITY, "bot_id": "B1"}
+
+    async with slack_of(answer) as url, chat_on(url) as chat:
+        found = await chat.find_messages("C1", "1.1", event_type="devflow_answer")
+    assert [message.ts for message in found] == ["1.3", "1.4"]
 
 
 @pytest.mark.parametrize(

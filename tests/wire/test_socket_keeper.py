@@ -187,6 +187,7 @@ async def test_the_start_is_bounded(slack: SlackStandIn, app: AsyncApp) -> None:
         ("events_api", "text"),
         ("events_api", {"type": "event_callback"}),
         ("events_api", {"type": "event_callback", "event": {"type": "message"}, "authorizations": {"0": 1}}),
+        ("events_api", {"type": "event_callback", "event": None}),
         (None, {"type": "event_callback"}),
         ("slash_commands", {"text": "no command"}),
         ("interactive", {}),
@@ -199,7 +200,7 @@ async def test_odd_envelopes_are_acknowledged(slack: SlackStandIn, app: AsyncApp
     """Malformed and unknown envelopes are acknowledged, and the next message is heard as ever."""
     heard = note_messages(app)
     async with keeper_of(app, connections=1):
-        ack = await slack.sockets.request(kind, payload, 10.0)
+        ack = await slack.sockets.request(kind, payload, 5.0)
         assert ack.error is None
         await slack.people.post_message("U0ADA", HERE, "after it")
         await until(lambda: heard == ["after it"])
@@ -306,6 +307,7 @@ class StubbornSlack:
         self.is_refusing = False
         self.is_silent = False
         self.sockets: list[web.WebSocketResponse] = []
+        self.acknowledged: list[str] = []
         self._tickets: set[str] = set()
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -347,7 +349,8 @@ class StubbornSlack:
         await socket.prepare(request)
         self.sockets.append(socket)
         async for message in socket:
-            assert message.type in (WSMsgType.PING, WSMsgType.PONG, WSMsgType.TEXT)
+            if message.type == WSMsgType.TEXT:
+                self.acknowledged.append(message.json()["envelope_id"])
         return socket
 
     async def say(self, message: dict[str, Any]) -> None:
@@ -410,3 +413,29 @@ async def test_messages_that_are_no_envelopes_are_survived(stubborn: StubbornSla
             await until(lambda: heard == ["after all that"])
             assert keeper.live_connections == 1
             assert stubborn.opened == 1
+
+
+async def test_what_bolt_stumbles_over_comes_twice_at_most(stubborn: StubbornSlack) -> None:
+    """A failure before any listener leaves the envelope to come again; on its third time it is acknowledged."""
+    async with chat_on(stubborn.url + "/api/") as chat:
+        app = build_app(chat)
+        seen: list[str] = []
+
+        @app.middleware
+        async def stumble(body: dict[str, Any]) -> None:
+            seen.append(body["event_id"])
+            raise KeyError("shape")
+
+        note_messages(app)
+        async with keeper_of(app, connections=1):
+            await until(lambda: len(stubborn.sockets) == 1)
+            for attempt in range(3):
+                payload = {
+                    "type": "event_callback",
+                    "event_id": f"Ev{attempt}",
+                    "event": {"type": "message", "text": "x", "user": "U2", "channel": "C1", "ts": "1.1"},
+                }
+                envelope = {"envelope_id": f"e{attempt}", "type": "events_api", "payload": payload}
+                await stubborn.say({**envelope, "retry_attempt": attempt})
+            await until(lambda: stubborn.acknowledged == ["e2"])
+            assert sorted(seen) == ["Ev0", "Ev1", "Ev2"]
