@@ -31,6 +31,10 @@ class BotProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     @property
+    def log_path(self) -> Path:
+        return self._log_path
+
+    @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None else None
 

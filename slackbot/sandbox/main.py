@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,11 +20,13 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from slackbot.core.clipping import one_line
 from slackbot.core.errors import ConfigError, DevflowError
 from slackbot.logs import configure_logs
 from slackbot.sandbox.bot_process import BotProcess
 from slackbot.sandbox.github.demo import seed_demo
-from slackbot.sandbox.github.server import GithubStandIn
+from slackbot.sandbox.github.git_process import GitError
+from slackbot.sandbox.github.server import GithubStandIn, local_name
 from slackbot.sandbox.slack.server import SlackStandIn
 from slackbot.sandbox.state import Ports, SandboxState, Secrets
 from slackbot.sandbox.welcome import COMMANDS, welcome_thread
@@ -32,7 +35,10 @@ log = structlog.get_logger()
 
 _SLACK_NAMES = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN")
 _GITHUB_NAMES = ("GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY")
-_RESTART_SECONDS = 1.0
+_RESTART_SECONDS = 0.5
+_MAX_RESTART_SECONDS = 30.0
+_STEADY_SECONDS = 60.0
+"""A bot that ran so long is started again at once when it ends; one that did not, ever later."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,7 @@ async def open_sandbox(
         closing.push_async_callback(github.stop)
         await github.start()
         await seed_demo(github)
-        local_names = tuple([(await github.import_repository(path)).full_name for path in options.repositories])
+        local_names = tuple([await _offer(github, path) for path in options.repositories])
     elif options.repositories:
         raise DevflowError("--repo offers a local repository on GitHub's stand-in, but a real GitHub is used.")
     slack: SlackStandIn | None = None
@@ -126,7 +132,8 @@ async def open_sandbox(
         slack = _slack_stand_in(state, ports, secrets, github, local_names)
         closing.push_async_callback(slack.stop)
         await slack.start()
-    bot = BotProcess(_bot_environment(environment, state, ports, secrets, slack, github), state.bot_log)
+    settings = _bot_environment(environment, state, ports, secrets, slack, github)
+    bot = BotProcess(settings, state.bot_log)
     closing.push_async_callback(bot.stop)
     ready = await bot.start()
     slack_api_url = slack.api_url if slack else environment.get("SLACK_API_URL") or "https://slack.com/api/"
@@ -135,7 +142,7 @@ async def open_sandbox(
         "slack_api_url": slack_api_url,
         "github_url": github.url if github else environment.get("GITHUB_API_URL") or "https://github.com",
         "gateway_url": ready["gateway_url"],
-        "store": f"sqlite:{state.store_path}",
+        "store": settings["DEVFLOW_STORE"],
     }
     return Sandbox(slack, github, bot, addresses, local_names)
 
@@ -154,7 +161,7 @@ async def _serve(
         )
         _announce(sandbox, options, state)
         async with asyncio.TaskGroup() as group:
-            keeping = group.create_task(_keep_running(sandbox.bot, stop))
+            keeping = group.create_task(_keep_running(sandbox.bot))
             await stop.wait()
             keeping.cancel()
         if not options.as_json:
@@ -164,18 +171,41 @@ async def _serve(
     return 0
 
 
-async def _keep_running(bot: BotProcess, stop: asyncio.Event) -> None:
+async def _keep_running(bot: BotProcess) -> None:
     """A bot that ends by itself is started again; what it owed, it still owes."""
-    while not stop.is_set():
+    wait_seconds = _RESTART_SECONDS
+    while True:
+        started_at = time.monotonic()
         status = await bot.wait()
-        if stop.is_set():
-            return
-        _say(f"The bot ended (exit status {status}); it is started again.")
-        await asyncio.sleep(_RESTART_SECONDS)
+        if time.monotonic() - started_at > _STEADY_SECONDS:
+            wait_seconds = _RESTART_SECONDS
+        why = f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
+        _note(f"The bot {why}; it is started again. Its log is {bot.log_path}.")
+        await asyncio.sleep(wait_seconds)
+        wait_seconds = min(wait_seconds * 2, _MAX_RESTART_SECONDS)
         try:
             await bot.start()
         except DevflowError as error:
-            _say(f"{error.summary} {error.remedy}".strip())
+            _note(f"{error.summary} {error.remedy}".strip())
+
+
+async def _offer(github: GithubStandIn, path: Path) -> str:
+    """Copies one repository of the user's; its name as `local/NAME`. A `DevflowError` says why it cannot be."""
+    shown, path = path, await asyncio.to_thread(path.expanduser)
+    if not await asyncio.to_thread(path.is_dir):
+        raise DevflowError(f"--repo {shown}: there is no such directory.", "Name the directory of a git repository.")
+    try:
+        return (await github.import_repository(path)).full_name
+    except GitError as error:
+        raise DevflowError(
+            f"--repo {shown}: git cannot read it as a repository. It says: {one_line(str(error), 300)}",
+            "Name the top directory of a git repository, or make one there with `git init` and a first commit.",
+        ) from error
+    except FileExistsError as error:
+        raise DevflowError(
+            f"--repo {shown}: this sandbox offers another repository under the same name, local/{local_name(path)}.",
+            "Rename one of the directories, or use another sandbox with --state OTHER_DIR.",
+        ) from error
 
 
 def _slack_stand_in(
@@ -222,9 +252,10 @@ def _bot_environment(
         "DEVFLOW_GATEWAY_URL": f"http://127.0.0.1:{ports.gateway}",
         "DEVFLOW_SECRET": secrets.devflow_secret,
         "DEVFLOW_LOG_FORMAT": "json",
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
     }
+    # What is on this machine is never asked for through a proxy, whatever else is.
+    direct = [environment.get("no_proxy") or environment.get("NO_PROXY") or "", "127.0.0.1", "localhost"]
+    given["NO_PROXY"] = given["no_proxy"] = ",".join(filter(None, direct))
     if slack is not None:
         given |= {
             "SLACK_API_URL": slack.api_url,
@@ -257,6 +288,12 @@ def _announce(sandbox: Sandbox, options: SandboxOptions, state: SandboxState) ->
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _note(line: str) -> None:
+    """On stderr: stdout may be read by a program."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
 
 
 def _say(line: str) -> None:

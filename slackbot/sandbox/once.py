@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Mapping
@@ -45,6 +46,19 @@ async def run_once(options: SandboxOptions, environment: Mapping[str, str], *, r
         port=0 if options.port is None and not (state.directory / "sandbox.json").exists() else options.port,
         once=options.once,
     )
+    me = asyncio.current_task()
+    assert me is not None  # noqa: S101  a coroutine that runs is in a task
+    # Ctrl-C and SIGTERM end it in order, too: the session is stopped, and nothing is left running.
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, me.cancel)
+    try:
+        return await _run_in(state, options, environment)
+    except asyncio.CancelledError:
+        _say("\nStopped before all of it happened.")
+        return 130
+
+
+async def _run_in(state: SandboxState, options: SandboxOptions, environment: Mapping[str, str]) -> int:
     async with AsyncExitStack() as closing:
         sandbox = await open_sandbox(options, state, environment, closing, real_slack=False, real_github=False)
         assert sandbox.slack is not None  # noqa: S101  the real one was refused

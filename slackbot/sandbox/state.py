@@ -17,6 +17,7 @@ from pathlib import Path
 from slackbot.core.errors import DevflowError
 
 DEFAULT_PORT = 8400
+_LASTING_PORTS = range(20_000, 32_000)
 _ROLES = ("the Slack page", "GitHub's stand-in", "the gateway that workers dial")
 
 
@@ -84,11 +85,12 @@ class SandboxState:
     def ports(self, asked: int | None) -> Ports:
         """The ports of this state: `asked` and the two after it, else those used before, else 8400 to 8402.
 
-        0 asks for any three free ones at the first start. `DevflowError` names the one that is taken.
+        0 asks for any three free ones at the first start, and for the same again later. `DevflowError` names the
+        one that is taken.
         """
-        kept = self._read().get("ports")
-        if asked is None and isinstance(kept, list) and len(kept) == 3:
-            ports = Ports(*(int(port) for port in kept))
+        kept = self._kept_ports()
+        if kept is not None and asked in (None, 0):
+            ports = kept
         elif asked == 0:
             ports = Ports(*_free_ports(3))
         else:
@@ -98,6 +100,12 @@ class SandboxState:
             _check_free(port, role)
         self._write({**self._read(), "ports": [ports.slack, ports.github, ports.gateway]})
         return ports
+
+    def _kept_ports(self) -> Ports | None:
+        kept = self._read().get("ports")
+        if not isinstance(kept, list) or len(kept) != 3 or not all(isinstance(port, int) for port in kept):
+            return None
+        return Ports(*kept)
 
     def secrets(self) -> Secrets:
         """This state's secrets, made when they are not there yet."""
@@ -144,11 +152,16 @@ def _check_free(port: int, role: str) -> None:
 
 
 def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Free ports below those that systems lend to outgoing connections, so that they are free next time, too."""
+    found: list[int] = []
+    while len(found) < count:
+        port = secrets.choice(_LASTING_PORTS)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found

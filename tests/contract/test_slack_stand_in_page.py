@@ -239,7 +239,7 @@ async def test_the_page_is_served_and_nothing_beside_it(page: Page) -> None:
     """index.html and its assets with a content policy; no way out of the directory."""
     async with page.session.get(page.url + "/") as answer:
         assert answer.status == 200
-        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     for path in ("/page/../server.py", "/page/%2e%2e/server.py", "/page/..%2fserver.py", "/page//etc/passwd"):
         async with page.session.get(URL(page.url + path, encoded=True)) as answer:
             assert answer.status == 404

@@ -6,6 +6,7 @@ The page (`page/`) calls it; it reads through `people.py` and `shapes.py` and ac
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,19 +20,23 @@ from slackbot.sandbox.slack.faults import ApiCall, PersonRefusedError, SlackErro
 from slackbot.sandbox.slack.files import MAX_PERSON_UPLOAD_BYTES, Files
 from slackbot.sandbox.slack.page_feed import FeedEvent, PageFeed
 from slackbot.sandbox.slack.people import People
+from slackbot.sandbox.slack.views import Views
+from slackbot.sandbox.slack.views import shape as view_shape
 from slackbot.sandbox.slack.workspace import Workspace
 
 _PAGE = Path(__file__).parent / "page"
 _SHOWN_CALLS = 200
 _PAGE_HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
-        "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+        "font-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
+_KEEPALIVE_SECONDS = 15.0
+"""A stream without events says something as often, so that a lost page is noticed, and no proxy cuts the others."""
 
 Body = dict[str, Any]
 
@@ -43,6 +48,7 @@ class PageApi:
         self,
         workspace: Workspace,
         people: People,
+        views: Views,
         files: Files,
         feed: PageFeed,
         calls: deque[ApiCall],
@@ -51,6 +57,7 @@ class PageApi:
     ) -> None:
         self._workspace = workspace
         self._people = people
+        self._views = views
         self._files = files
         self._feed = feed
         self._calls = calls
@@ -132,7 +139,8 @@ class PageApi:
                 "channels": channels,
                 "commands": [command.as_json() for command in app.commands],
                 "shortcuts": [shortcut.as_json() for shortcut in app.shortcuts],
-                "bot": {"user_id": app.bot_user_id, "name": app.bot_name},
+                "bot": {"user_id": app.bot_user_id, "name": workspace.bot_display_name},
+                "views": [view_shape(view) for view in self._views.stack(user_id)],
                 "links": self._links,
                 "socket_connections": self._connection_count(),
                 "last_event_id": self._feed.latest,
@@ -179,7 +187,12 @@ class PageApi:
             for event in missed:
                 await _write_event(response, event, user_id)
             while True:
-                following = await queue.get()
+                try:
+                    async with asyncio.timeout(_KEEPALIVE_SECONDS):
+                        following = await queue.get()
+                except TimeoutError:
+                    await response.write(b": still here\n\n")
+                    continue
                 if following is None:
                     break
                 await _write_event(response, following, user_id)

@@ -146,7 +146,7 @@ class People(PersonInteractions):
         }
         ack = await self._interactions.send("slash_commands", payload)
         if ack.error is not None:
-            return {"ok": False, "error": f'{command} failed with the error "{ack.error}"'}
+            return {"ok": False, "error": f"{command}: {self._unanswered(ack.error)}"}
         if ack.payload not in (None, "", {}):
             try:
                 self._interactions.show(channel["id"], user["id"], ack.payload)

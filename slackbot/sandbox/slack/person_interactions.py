@@ -43,6 +43,13 @@ class PersonInteractions:
             raise PersonRefusedError(f"#{channel['name']} is archived; nobody can post there.")
         return user, channel
 
+    def _unanswered(self, error: str) -> str:
+        """Why an interaction came to nothing, and what a person can do about it."""
+        name = self._workspace.bot_display_name
+        if error == "dispatch_failed":
+            return f"{name} is not connected just now ({error}), so nothing was done. Try again in a moment."
+        return f"{name} did not answer in time ({error}). See whether it was done after all, or try again."
+
     # Elements of messages and views
 
     async def press(
@@ -91,7 +98,7 @@ class PersonInteractions:
         ack = await self._interactions.send("interactive", payload)
         answer: dict[str, Any] = {"ok": True}
         if ack.error is not None:
-            answer = {"ok": False, "error": f"{self._workspace.app.bot_name} didn't respond ({ack.error})."}
+            answer = {"ok": False, "error": self._unanswered(ack.error)}
         if element.get("url"):
             answer["url"] = element["url"]
         return answer
@@ -240,7 +247,7 @@ class PersonInteractions:
         payload["action_ts"] = self._workspace.next_ts()
         ack = await self._interactions.send("interactive", payload)
         if ack.error is not None:
-            return {"ok": False, "error": f"{shortcut.name} didn't respond ({ack.error})."}
+            return {"ok": False, "error": self._unanswered(ack.error)}
         return {"ok": True}
 
 

@@ -120,6 +120,7 @@ class SlackStandIn:
         self._page_api = PageApi(
             self.workspace,
             self.people,
+            self.views,
             self.files,
             self._feed,
             self._web_api.calls,

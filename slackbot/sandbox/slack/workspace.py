@@ -111,6 +111,12 @@ class Workspace:
             raise PersonRefusedError("The app acts by itself; choose a person to act as.")
         return user
 
+    @property
+    def bot_display_name(self) -> str:
+        """The app as people call it."""
+        user = self.find_user(self.app.bot_user_id)
+        return str(user["real_name"]) if user else self.app.bot_name
+
     def user_ids_by_name(self) -> dict[str, str]:
         return {str(user["name"]).lower(): str(user["id"]) for user in self.store.all("user")}
 
