@@ -19,6 +19,7 @@ from slackbot.core.item import from_item, index_entry, to_item
 from slackbot.core.ports import IndexEntry, Item, SessionStore
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.session import TTL_SECONDS, Session, Status, Thread, Turn, TurnState
+from tests.fakes.moto_dynamodb import moto_store
 from tests.fakes.session_store import FakeStore
 
 NOW = 1_800_000_000
@@ -26,6 +27,7 @@ NOW = 1_800_000_000
 STORES: dict[str, Callable[[Path], SessionStore]] = {
     "fake": lambda directory: FakeStore(),
     "sqlite": lambda directory: SqliteStore(directory / "sessions.db"),
+    "dynamodb": lambda directory: moto_store(),
 }
 
 
