@@ -119,6 +119,8 @@ class TaskObservation:
     exit_code: int | None = None
     health_status: str | None = None
     started_at: int | None = None
+    log_url: str | None = None
+    """A web page with what the worker wrote, where the system has one."""
 
 
 class Tasks(Protocol):

@@ -148,6 +148,13 @@ class TaskState:
     exit_code: int | None = None
     ready_at: int | None = None
     alive_at: int | None = None
+    asked_at: int | None = None
+    """When the task's system took the request: a task it does not know so soon after that may still appear."""
+    log_url: str | None = None
+    failed_launches: int = 0
+    """Launches just before this one that passing faults ended before the worker was ready."""
+    launch_fault: str | None = None
+    """What the last of them died of."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -295,6 +302,9 @@ def card_key(session: Session) -> str:
         session.task.last_status,
         session.task.stop_code,
         session.task.stopped_reason,
+        session.task.log_url,
+        session.task.failed_launches,
+        session.task.launch_fault,
         session.pr_number,
         session.pr_url,
         session.pull_request.state,

@@ -15,7 +15,10 @@ from slackbot.core import turn_rules
 from slackbot.core.errors import Fenced, IllegalTransition, UsageError
 from slackbot.core.notices import with_notice
 from slackbot.core.session import Ended, EndedBy, PullRequestState, Session, Status, TaskState
-from slackbot.core.task_report import report_task
+from slackbot.core.task_report import is_unhealthy, report_task
+
+MAX_LAUNCHES = 3
+"""A launch that a passing fault ended before anything was claimed is repeated until so many have failed."""
 
 _S, _R, _X, _E = Status.STARTING, Status.RUNNING, Status.STOPPED, Status.ERROR
 
@@ -224,7 +227,12 @@ def _task_started(session: Session, event: ev.TaskStarted, now: int) -> Session:
         ecs_task_arn=task.task_arn,
         ecs_cluster_arn=task.cluster_arn or session.ecs_cluster_arn,
         ecs_task_definition_arn=task.task_definition_arn or session.ecs_task_definition_arn,
-        task=replace(session.task, last_status=session.task.last_status or task.last_status),
+        task=replace(
+            session.task,
+            last_status=session.task.last_status or task.last_status,
+            asked_at=session.task.asked_at or now,
+            log_url=task.log_url or session.task.log_url,
+        ),
     )
 
 
@@ -232,8 +240,11 @@ def _task_observed(session: Session, event: ev.TaskObserved, now: int) -> Sessio
     task = event.task
     if task.task_arn != session.ecs_task_arn:
         return session
-    if task.last_status == "MISSING" and now - session.launched_at < ev.Limits.lost_task_seconds:
-        return session
+    if task.last_status == "MISSING":
+        # Making the branch may have taken long, so it is the answer of RunTask that counts.
+        known_since = max(session.launched_at, session.task.asked_at or 0)
+        if now - known_since < ev.Limits.lost_task_seconds:
+            return session
     seen = replace(
         session,
         task=replace(
@@ -242,14 +253,23 @@ def _task_observed(session: Session, event: ev.TaskObserved, now: int) -> Sessio
             stop_code=task.stop_code,
             stopped_reason=task.stopped_reason,
             exit_code=task.exit_code,
+            log_url=task.log_url or session.task.log_url,
         ),
     )
+    report = report_task(task)
     if task.last_status not in ("STOPPED", "MISSING"):
+        if is_unhealthy(task) and session.status.is_live:
+            # It keeps its arn, so that it is owed a stop.
+            return _failed(seen, now, report.summary, report.remedy)
         return seen
     seen = replace(seen, ecs_task_arn=None, ecs_cluster_arn=None, ecs_task_definition_arn=None, editor_url=None)
     if not session.status.is_live:
         return seen
-    report = report_task(task)
+    failed_launches = session.task.failed_launches + 1
+    if session.status is _S and report.is_transient and failed_launches < MAX_LAUNCHES:
+        # No worker was ready, so nothing was claimed and nothing can be done twice.
+        again = launch_again(seen, now)
+        return replace(again, task=TaskState(failed_launches=failed_launches, launch_fault=report.summary))
     return _failed(seen, now, report.summary, report.remedy)
 
 
@@ -257,7 +277,9 @@ def _worker_ready(session: Session, event: ev.WorkerReady, now: int) -> Session:
     if session.status is _R:
         return replace(session, editor_url=event.editor_url) if event.editor_url else session
     # A worker that speaks runs, whatever was last seen of its task.
-    task = replace(session.task, last_status="RUNNING", ready_at=now, alive_at=now)
+    task = replace(
+        session.task, last_status="RUNNING", ready_at=now, alive_at=now, failed_launches=0, launch_fault=None
+    )
     return replace(session, status=_R, task=task, editor_url=event.editor_url)
 
 
@@ -368,6 +390,7 @@ def end_session(
     if status is _E:
         # The notice may be posted when the session has long been started again, and its error forgotten.
         values |= {"summary": session.error_message or "", "remedy": session.error_remedy or ""}
+        values |= {"log_url": session.task.log_url or ""}
     if kind is None or session.thread.lost is not None:
         return turn_rules.end_all(ended, now, told_by="-")
     noticed = with_notice(ended, kind, now, values)

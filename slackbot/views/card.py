@@ -25,7 +25,7 @@ from slackbot.views.buttons import (
     retry_button,
     stop_button,
 )
-from slackbot.views.task_words import task_line
+from slackbot.views.task_words import attempt_line, log_link, task_line
 from slackbot.views.view import MAX_TEXT, View
 from slackbot.views.words import (
     branch_link,
@@ -77,11 +77,13 @@ def card(session: Session, *, agent_note: str | None = None) -> View:
         error = shown(session.error_message or "No reason is known.", 1_500)
         remedy = shown(session.error_remedy or "", 800)
         blocks.append(section(f"{error}\n{remedy}".strip()))
-    small = [part for part in (task_line(session), _pull_request(session)) if part]
+    parts = (attempt_line(session), task_line(session), log_link(session.task.log_url), _pull_request(session))
+    small = [part for part in parts if part]
     if small:
         blocks.append(context(*small))
-    if agent_note:
-        blocks.append(context(shown_line(agent_note, 300)))
+    note = shown_line(agent_note or "", 300)
+    if note:
+        blocks.append(context(note))
     blocks += actions(
         editor_button(session),
         open_pr_button(session),

@@ -11,6 +11,7 @@ from slackbot.core.ports import Metadata
 from slackbot.core.session import Notice, Session
 from slackbot.views.blocks import Block, actions, context, section
 from slackbot.views.buttons import has_commits, open_pr_button, pull_request_button, retry_button
+from slackbot.views.task_words import log_link
 from slackbot.views.view import View
 from slackbot.views.words import branch_link, count, mention, pull_request_link, shown
 
@@ -44,9 +45,10 @@ def _failed(session: Session, notice: Notice) -> View:
     summary = notice.values.get("summary") or session.error_message or "No reason is known."
     remedy = notice.values.get("remedy") or session.error_remedy or ""
     lines = ["🔴 *This session ended with an error.*", shown(summary, 1_500), shown(remedy, 800)]
+    log = log_link(notice.values.get("log_url"))
     blocks = [
         section("\n".join(line for line in lines if line)),
-        context(_joined(_unfinished(notice), _branch(session))),
+        context(*(part for part in (_joined(_unfinished(notice), _branch(session)), log) if part)),
     ]
     return View(f"This session ended with an error: {shown(summary, 300)}", blocks + _buttons(session))
 

@@ -1,4 +1,4 @@
-"""The task line of the card: ECS's word for where a task is, and what that means. Called by `card` alone.
+"""The task line of the card: ECS's word for where a task is, and what that means; its log. For `card` and `notice`.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 from slackbot.core.ports import TaskObservation
 from slackbot.core.session import EndedBy, Session, Status
 from slackbot.core.task_report import report_task
-from slackbot.views.words import shown_line
+from slackbot.core.transitions import MAX_LAUNCHES
+from slackbot.views.words import is_web_url, link, shown_line
 
 _MEANING = {
     "PROVISIONING": "finding a machine",
@@ -34,6 +35,20 @@ def task_line(session: Session) -> str | None:
         meaning = "the worker is checking out the repository"
     word = f"Task *{shown_line(status, 40)}*"
     return f"{word} – {meaning}" if meaning else word
+
+
+def attempt_line(session: Session) -> str | None:
+    """Which launch this is, where passing faults ended the ones before it; None on the first."""
+    task = session.task
+    if session.status is not Status.STARTING or not task.failed_launches:
+        return None
+    attempt = f"Attempt {task.failed_launches + 1} of {MAX_LAUNCHES}"
+    return f"{attempt} – the last one failed: {shown_line(task.launch_fault or 'no reason is known.', 400)}"
+
+
+def log_link(url: str | None) -> str | None:
+    """A link to what the worker wrote, for those who may read it there."""
+    return link(url, "Task log") if is_web_url(url) else None
 
 
 def _why_stopped(session: Session) -> str:

@@ -59,7 +59,7 @@ def hollow(value: Any, known: bool = True) -> bool:
     return isinstance(value, list) and any(hollow(inner) for inner in value)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(sessions)
 def test_any_session_comes_back_as_it_was(session: Session) -> None:
     """Out and in again, also through JSON as the SQLite store keeps it, unknown attributes included."""
@@ -69,7 +69,7 @@ def test_any_session_comes_back_as_it_was(session: Session) -> None:
     assert to_item(from_item(item)) == item
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(sessions)
 def test_the_tables_attributes(session: Session) -> None:
     """All that must be there is, each of its type; nothing is None or empty."""
@@ -116,7 +116,12 @@ def test_a_fresh_item_reads_like_the_table() -> None:
         "ecs_cluster_arn": "arn:cluster",
         "ecs_task_arn": "arn:aws:ecs:eu-central-1:123456789012:task/devflow/0123456789abcdef",
         "slack": {"team_id": "T0000001", "channel_id": "C0000001", "thread_ts": "1790000000.000100"},
-        "task": {"last_status": "RUNNING", "ready_at": 1_790_000_000, "alive_at": 1_790_000_000},
+        "task": {
+            "last_status": "RUNNING",
+            "ready_at": 1_790_000_000,
+            "alive_at": 1_790_000_000,
+            "asked_at": 1_790_000_000,
+        },
         "branch": {"base_sha": "b" * 40},
         "history": [
             {
