@@ -53,6 +53,12 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--json", action="store_true", help="print the addresses as one line of JSON when ready")
     sandbox.add_argument("--once", metavar="PROMPT", help="run the main job once in this terminal, then end")
     sandbox.set_defaults(call=_sandbox)
+
+    create_table = commands.add_parser("create-table", help="the DynamoDB table, its index and its TTL; safe to repeat")
+    create_table.add_argument("--table", metavar="NAME", help="default: DEVFLOW_TABLE, or devflow-sessions")
+    create_table.add_argument("--point-in-time-recovery", action="store_true", help="let AWS keep every state of the "
+                              "last 35 days, prompts and answers included (off by default)")  # fmt: skip
+    create_table.set_defaults(call=_create_table)
     return parser
 
 
@@ -93,6 +99,22 @@ def _sandbox(options: argparse.Namespace) -> int:
             once=options.once,
         )
     )
+
+
+def _create_table(options: argparse.Namespace) -> int:
+    from slackbot.adapters.dynamodb_calls import make_client
+    from slackbot.adapters.dynamodb_create import create_table
+    from slackbot.config import Settings
+
+    default = Settings.model_fields["DEVFLOW_TABLE"].default
+    table = options.table or os.environ.get("DEVFLOW_TABLE", "").strip() or default
+    client = make_client(attempts=4)
+    try:
+        for line in create_table(client, table, point_in_time_recovery=options.point_in_time_recovery):
+            print(line)
+    finally:
+        client.close()
+    return 0
 
 
 if __name__ == "__main__":

@@ -218,9 +218,12 @@ async def stop_sessions(store: SessionStore, engine: Engine) -> None:
 def build_store(settings: Settings) -> SessionStore:
     """The store the settings name."""
     path = settings.sqlite_path
-    if path is None:
-        raise ConfigError(["DEVFLOW_STORE: this version stores sessions in `sqlite:PATH` only"])
-    return SqliteStore(path)
+    if path is not None:
+        return SqliteStore(path)
+    # Here, so that the sandbox does not wait for boto3.
+    from slackbot.adapters.dynamodb import DynamoStore
+
+    return DynamoStore(table=settings.DEVFLOW_TABLE)
 
 
 def build_tasks(settings: Settings) -> Tasks:

@@ -21,6 +21,7 @@ from botocore.exceptions import ChecksumError, ClientError, IncompleteReadError
 from botocore.parsers import ResponseParserError
 
 from slackbot import __version__
+from slackbot.adapters.aws_region import environment_region
 from slackbot.adapters.dynamodb_errors import FOREIGN_ERRORS, LOST_RACE, error_code, translate
 from slackbot.adapters.dynamodb_values import WireItem
 from slackbot.core.errors import PermanentError, TemporaryError
@@ -72,7 +73,7 @@ def make_client(
     )
     try:
         client = boto3.session.Session().client(
-            "dynamodb", region_name=region, endpoint_url=endpoint_url, config=config
+            "dynamodb", region_name=region or environment_region(), endpoint_url=endpoint_url, config=config
         )
     except (*FOREIGN_ERRORS, ValueError) as error:
         raise translate(error, "a client") from error
