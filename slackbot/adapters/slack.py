@@ -20,7 +20,7 @@ from slackbot.adapters.slack_directory import BotIdentity, SlackDirectory
 from slackbot.adapters.slack_errors import error_code
 from slackbot.adapters.slack_files import SlackFiles
 from slackbot.adapters.slack_pacing import ChannelPacer
-from slackbot.adapters.slack_text import cleaned_blocks
+from slackbot.adapters.slack_text import cleaned_blocks, message_text
 from slackbot.adapters.slack_threads import GONE, SlackThreads, text_or_none
 from slackbot.core.errors import DevflowError, NotFound, PermanentError, TemporaryError
 from slackbot.core.ports import Blocks, Channel, Message, Metadata, Person
