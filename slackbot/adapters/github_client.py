@@ -213,7 +213,7 @@ class GithubConnection:
         # A request that never left is repeated whatever its method; one whose outcome is unknown only when
         # repeating is harmless.
         retry = Retry(
-            total=3,
+            total=2,
             allowed_methods=repeat,
             status_forcelist=(500, 502, 503, 504),
             backoff_factor=0.2,
