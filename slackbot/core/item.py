@@ -6,8 +6,9 @@ An absent attribute is absent: never None, never an empty string. Attributes tha
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, replace
+from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
 from slackbot.core.errors import PermanentError, UsageError
@@ -30,6 +31,19 @@ from slackbot.core.session import (
 
 T = TypeVar("T")
 
+
+@functools.cache
+def _defaults(kind: type) -> Mapping[str, Any]:
+    """The fields of a value but `extra`, each with its default (MISSING where it has none). Asked for at every read
+    and write of a session, where `dataclasses.fields` alone would take most of the time."""
+    return {f.name: f.default for f in fields(kind) if f.name != "extra"}
+
+
+@functools.cache
+def _has_extra(kind: type) -> bool:
+    return any(f.name == "extra" for f in fields(kind))
+
+
 MAX_ITEM_BYTES = 400 * 1024
 """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-items"""
 
@@ -41,6 +55,10 @@ _TOP = (
     "base_branch agent launch write_version due_at ecs_cluster_arn ecs_task_arn ecs_task_definition_arn pr_number "
     "pr_url editor_url error_message error_remedy dropped_ts"
 ).split()
+
+_KNOWN = frozenset(
+    "repository_owner repository_name status history slack task branch pull_request lease ended asides".split()
+).union(_TOP)
 
 _NUMBERS = frozenset("github_installation_id created_at updated_at ttl launch write_version due_at pr_number".split())
 
@@ -85,27 +103,25 @@ def from_item(item: Item) -> Session:
 
 
 def _from_item(item: Item) -> Session:
-    known = {*_TOP, "repository_owner", "repository_name", "status", "history", "slack", "task", "branch"}
-    known |= {"pull_request", "lease", "ended", "asides"}
-    optional = {f.name for f in fields(Session) if f.default is not MISSING}
+    defaults = _defaults(Session)
     for name in _TOP:
         if name in item and not isinstance(item[name], int if name in _NUMBERS else str):
             raise TypeError(name)
     slack = dict(item["slack"])
     notices = tuple(_build(Notice, entry) for entry in slack.pop("notices", ()))
     return Session(
-        **{name: item[name] if name not in optional else item.get(name, _default(name)) for name in _TOP},
+        **{name: item[name] if defaults[name] is MISSING else item.get(name, defaults[name]) for name in _TOP},
         repository=RepositoryName(item["repository_owner"], item["repository_name"]),
         status=Status(item["status"]),
         history=tuple(_turn(entry) for entry in item.get("history", ())),
-        thread=replace(_build(Thread, slack), notices=notices),
+        thread=_build(Thread, {**slack, "notices": notices}),
         task=_build(TaskState, item.get("task", {})),
         branch=_build(Branch, item.get("branch", {})),
         pull_request=_build(PullRequestState, item.get("pull_request", {})),
         lease=_build(Lease, item["lease"]) if item.get("lease") else None,
         ended=_ended(item["ended"]) if item.get("ended") else None,
         asides=tuple(item.get("asides", ())),
-        extra={name: value for name, value in item.items() if name not in known},
+        extra={name: value for name, value in item.items() if name not in _KNOWN},
     )
 
 
@@ -143,49 +159,40 @@ def _value_size(value: Any) -> int:
 
 
 def _turn(entry: Mapping[str, Any]) -> Turn:
-    turn = _build(Turn, entry)
-    return replace(
-        turn,
-        state=TurnState(turn.state),
-        context=tuple(turn.context),
-        steps=tuple(dict(step) for step in turn.steps),
-    )
+    turn = dict(entry)
+    turn["state"] = TurnState(turn["state"])
+    turn["context"] = tuple(turn.get("context", ()))
+    turn["steps"] = tuple(dict(step) for step in turn.get("steps", ()))
+    return _build(Turn, turn)
 
 
 def _ended(entry: Mapping[str, Any]) -> Ended:
-    ended = _build(Ended, entry)
-    return replace(ended, by=EndedBy(ended.by))
+    return _build(Ended, {**entry, "by": EndedBy(entry["by"])})
 
 
 def _build(kind: type[T], entry: Mapping[str, Any]) -> T:
-    names = {f.name for f in fields(kind) if f.name != "extra"}  # type: ignore[arg-type]
+    names = _defaults(kind)
     values = {name: value for name, value in entry.items() if name in names}
-    unknown = {name: value for name, value in entry.items() if name not in names}
-    if unknown and any(f.name == "extra" for f in fields(kind)):  # type: ignore[arg-type]
-        values["extra"] = unknown
+    if len(values) != len(entry) and _has_extra(kind):
+        values["extra"] = {name: value for name, value in entry.items() if name not in names}
     return kind(**values)
 
 
 def _flat(value: Any) -> dict[str, Any]:
     flat = dict(getattr(value, "extra", {}))
-    for f in fields(value):
-        if f.name == "extra":
-            continue
-        inner = getattr(value, f.name)
-        if isinstance(inner, tuple):
+    for name, default in _defaults(type(value)).items():
+        inner = getattr(value, name)
+        if isinstance(inner, str | int):
+            if isinstance(inner, TurnState | EndedBy):
+                inner = str(inner)
+        elif isinstance(inner, tuple):
             inner = [dict(part) if isinstance(part, Mapping) else part for part in inner]
         elif isinstance(inner, Mapping):
             inner = dict(inner)
-        elif isinstance(inner, TurnState | EndedBy):
-            inner = str(inner)
-        if f.default is MISSING or not (_is_empty(inner) or inner == f.default):
-            flat[f.name] = inner
+        if default is MISSING or not (_is_empty(inner) or inner == default):
+            flat[name] = inner
     return flat
 
 
 def _is_empty(value: Any) -> bool:
     return value is None or value is False or value == "" or (isinstance(value, dict | list) and not value)
-
-
-def _default(name: str) -> Any:
-    return next(f.default for f in fields(Session) if f.name == name)

@@ -8,6 +8,7 @@ Slack's: https://docs.slack.dev/authentication/tokens
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from collections.abc import Iterable
 from urllib.parse import quote
@@ -35,11 +36,17 @@ _PATTERNS = tuple(
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` without the given values (those of 8 characters and more), their encodings, and known token shapes."""
-    for value in sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True):
+    for value in _known(tuple(secrets)):
         text = text.replace(value, MASK)
     for pattern in _PATTERNS:
         text = pattern.sub(MASK, text)
     return text
+
+
+@functools.lru_cache(maxsize=32)
+def _known(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Every form of these, longest first. Kept: a process asks about the same few for every line of its log."""
+    return tuple(sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True))
 
 
 def _forms(secret: str) -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from slackbot.core.ports import TaskObservation
 from slackbot.core.session import EndedBy, Session, Status
 from slackbot.core.task_report import report_task
-from slackbot.core.transitions import MAX_LAUNCHES
+from slackbot.core.task_rules import MAX_LAUNCHES
 from slackbot.views.words import is_web_url, link, shown_line
 
 _MEANING = {

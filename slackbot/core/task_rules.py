@@ -1,0 +1,139 @@
+"""What the task, the worker and the clock make of a session: handlers of `core.transitions`, one an event."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from slackbot.core import events as ev
+from slackbot.core import turn_rules
+from slackbot.core.session import EndedBy, Session, Status, TaskState
+from slackbot.core.session_rules import end_session, fail_session, launch_again
+from slackbot.core.task_report import is_unhealthy, report_task
+
+MAX_LAUNCHES = 3
+"""A launch that a passing fault ended before anything was claimed is repeated until so many have failed."""
+
+
+# ------------------------------------------------------------------------------------ task and worker
+
+
+def task_started(session: Session, event: ev.TaskStarted, now: int) -> Session:
+    task = event.task
+    return replace(
+        session,
+        ecs_task_arn=task.task_arn,
+        ecs_cluster_arn=task.cluster_arn or session.ecs_cluster_arn,
+        ecs_task_definition_arn=task.task_definition_arn or session.ecs_task_definition_arn,
+        task=replace(
+            session.task,
+            last_status=session.task.last_status or task.last_status,
+            asked_at=session.task.asked_at or now,
+            log_url=task.log_url or session.task.log_url,
+        ),
+    )
+
+
+def task_observed(session: Session, event: ev.TaskObserved, now: int) -> Session:
+    task = event.task
+    if task.task_arn != session.ecs_task_arn:
+        return session
+    if task.last_status == "MISSING":
+        # Making the branch may have taken long, so it is the answer of RunTask that counts.
+        known_since = max(session.launched_at, session.task.asked_at or 0)
+        if now - known_since < ev.Limits.lost_task_seconds:
+            return session
+    seen = replace(
+        session,
+        task=replace(
+            session.task,
+            last_status=task.last_status,
+            stop_code=task.stop_code,
+            stopped_reason=task.stopped_reason,
+            exit_code=task.exit_code,
+            log_url=task.log_url or session.task.log_url,
+        ),
+    )
+    report = report_task(task)
+    if task.last_status not in ("STOPPED", "MISSING"):
+        if is_unhealthy(task) and session.status.is_live:
+            # It keeps its arn, so that it is owed a stop.
+            return fail_session(seen, now, report.summary, report.remedy)
+        return seen
+    seen = replace(seen, ecs_task_arn=None, ecs_cluster_arn=None, ecs_task_definition_arn=None, editor_url=None)
+    if not session.status.is_live:
+        return seen
+    failed_launches = session.task.failed_launches + 1
+    if session.status is Status.STARTING and report.is_transient and failed_launches < MAX_LAUNCHES:
+        # No worker was ready, so nothing was claimed and nothing can be done twice.
+        again = launch_again(seen, now)
+        return replace(again, task=TaskState(failed_launches=failed_launches, launch_fault=report.summary))
+    return fail_session(seen, now, report.summary, report.remedy)
+
+
+def worker_ready(session: Session, event: ev.WorkerReady, now: int) -> Session:
+    if session.status is Status.RUNNING:
+        return replace(session, editor_url=event.editor_url) if event.editor_url else session
+    # A worker that speaks runs, whatever was last seen of its task.
+    task = replace(
+        session.task, last_status="RUNNING", ready_at=now, alive_at=now, failed_launches=0, launch_fault=None
+    )
+    return replace(session, status=Status.RUNNING, task=task, editor_url=event.editor_url)
+
+
+def worker_heard(session: Session, event: ev.WorkerHeard, now: int) -> Session:
+    if session.task.alive_at is not None and now - session.task.alive_at < 60:
+        return session
+    return replace(session, task=replace(session.task, alive_at=now))
+
+
+def worker_left(session: Session, event: ev.WorkerLeft, now: int) -> Session:
+    if not session.status.is_live:
+        return session
+    if event.reason in ("idle", "age"):
+        by = EndedBy.IDLE if event.reason == "idle" else EndedBy.AGE
+        if session.waiting_turns:
+            # A prompt came in while the worker was packing: it is worked on by the next one.
+            return launch_again(turn_rules.fail_working(session, now), now)
+        return end_session(session, now, status=Status.STOPPED, by=by, user_id=None, kind="stopped")
+    if event.reason == "signal":
+        summary = event.detail or "The worker was told to stop by its machine."
+        return fail_session(session, now, summary, "What it pushed is on the branch. Press Retry to go on.")
+    summary = event.detail or "The worker gave up without saying why."
+    return fail_session(session, now, summary, "" if event.detail else "Look into the task's log, then press Retry.")
+
+
+def launch_failed(session: Session, event: ev.LaunchFailed, now: int) -> Session:
+    return fail_session(session, now, event.summary, event.remedy)
+
+
+# ---------------------------------------------------------------------------------------------- clock
+
+
+def time_passed(session: Session, event: ev.TimePassed, now: int) -> Session:
+    limits = event.limits
+    if session.status is Status.STARTING and now - session.launched_at > limits.start_seconds:
+        minutes = limits.start_seconds // 60
+        return fail_session(
+            session,
+            now,
+            f"The worker was not ready within {minutes} minutes.",
+            "Press Retry; if it happens again, look into the task's log.",
+        )
+    if session.status is Status.RUNNING:
+        heard_at = max(session.task.alive_at or 0, session.task.ready_at or 0, event.listening_since)
+        if now - heard_at > limits.silence_seconds:
+            return fail_session(
+                session,
+                now,
+                f"The worker was not heard from for {(now - heard_at) // 60} minutes.",
+                "What it pushed is on the branch. Press Retry to go on with a new one.",
+            )
+        timed = turn_rules.keep_time(session, limits, now)
+        if timed is not session:
+            return timed
+        if session.working_turn is None and not session.waiting_turns:
+            if now - session.last_activity_at > limits.idle_seconds + limits.grace_seconds:
+                return end_session(session, now, status=Status.STOPPED, by=EndedBy.IDLE, user_id=None, kind="stopped")
+            if now - session.launched_at > limits.max_session_seconds + limits.grace_seconds:
+                return end_session(session, now, status=Status.STOPPED, by=EndedBy.AGE, user_id=None, kind="stopped")
+    return session
