@@ -16,7 +16,7 @@ FOREIGN_ERRORS = (boto.BotoCoreError, boto.ClientError, ResponseParserError, OSE
 
 LOST_RACE = "ConditionalCheckFailedException"
 
-_NETWORK = "It is tried again; if this lasts, check the network and https://health.aws.amazon.com."
+_NETWORK = "If this lasts, check the network and https://health.aws.amazon.com."
 _CREATE = "Run `devflow create-table`, or correct DEVFLOW_TABLE or AWS_REGION."
 _CREDENTIALS = (
     "Give the bot AWS credentials: a task role on ECS, or AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
@@ -113,7 +113,7 @@ def _refusal(error: boto.ClientError, action: str, table: str, region: str) -> D
     where = f"'{table}' in {region}" if region else f"'{table}'"
     if code in _THROTTLED:
         return TemporaryError(
-            f"DynamoDB asks to slow down before the next {action} on {where} ({code}).", "It is tried again by itself."
+            f"DynamoDB asks to slow down before the next {action} on {where} ({code}).", "It passes by itself."
         )
     if code in _FAULTS_OF_AWS or status >= 500:
         return TemporaryError(
