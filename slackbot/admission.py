@@ -6,12 +6,12 @@ Asked by the front desk before anything is stored; the adapter caches, so that a
 from __future__ import annotations
 
 from slackbot.core.access import AccessPolicy, check_channel, check_person
-from slackbot.core.errors import NotFound, Refused
+from slackbot.core.errors import NotAdmitted, NotFound
 from slackbot.core.ports import Channel, Chat, Person
 
 
 class Admission:
-    """Default-deny: raises `Refused` with a sentence, or returns who or where it is."""
+    """Default-deny: raises `NotAdmitted` with a sentence, or returns who or where it is."""
 
     def __init__(self, chat: Chat, policy: AccessPolicy) -> None:
         self._chat = chat
@@ -22,7 +22,7 @@ class Admission:
         try:
             person = await self._chat.get_person(user_id)
         except NotFound as error:
-            raise Refused("Slack does not say who you are, so nothing was done.", error.remedy) from error
+            raise NotAdmitted("Slack does not say who you are, so nothing was done.", error.remedy) from error
         in_group = False
         if self.policy.must_ask_groups(user_id):
             for group_id in sorted(self.policy.groups):
@@ -38,8 +38,8 @@ class Admission:
         try:
             channel = await self._chat.get_channel(channel_id)
         except NotFound as error:
-            raise Refused("DevFlow is not in this channel, so nothing was started.", invite) from error
+            raise NotAdmitted("DevFlow is not in this channel, so nothing was started.", invite) from error
         check_channel(channel, self.policy)
         if must_post and not (channel.is_member or channel.is_direct):
-            raise Refused("DevFlow is not in this channel, so nothing was started.", invite)
+            raise NotAdmitted("DevFlow is not in this channel, so nothing was started.", invite)
         return channel

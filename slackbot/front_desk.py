@@ -19,7 +19,7 @@ from slackbot.core.errors import IllegalTransition, NotFound
 from slackbot.core.ports import IndexEntry, SessionStore
 from slackbot.core.session import Session, Status, derive_session_id
 from slackbot.engine import Engine
-from slackbot.session_start import SessionStarter, StartRequest
+from slackbot.session_start import LostRoot, SessionStarter, StartRequest
 from slackbot.views.errors import illegal
 from slackbot.views.replies import (
     accepted,
@@ -119,6 +119,8 @@ class FrontDesk:
             return session_status(session, self._engine.now(), permalink=self.permalink(session))
         action, event_for = _EVENTS[verb]
         check_action(action, user_id, session.user_id, self._admission.policy)
+        if verb == "retry" and not session.status.is_live and session.retryable_turn() is not None:
+            await self._starter.check_limits(session.user_id)
         try:
             await self._engine.handle(session.session_id, event_for(user_id, press_id))
         except IllegalTransition as error:
@@ -184,24 +186,31 @@ class FrontDesk:
     async def reply(self, reply: Reply) -> View | None:
         """Somebody wrote in a thread. Returns what this person alone is to read, or None."""
         session = await self.session_of_thread(reply.channel_id, reply.thread_ts)
-        if session is None:
-            session = await self._revived(reply)
-            if session is None:
-                return None
+        lost = await self._lost_root(reply) if session is None else None
+        if session is None and lost is None:
+            return None
         said = ct.parse_reply(reply.text, self._bot_user_id)
         if isinstance(said, ct.Nothing):
             return None
         await self._admission.person(reply.user_id)
         await self._admission.channel(reply.channel_id, must_post=False)
+        if isinstance(said, ct.ThreadCommand) and said.verb == "help":
+            return help_text()
         turn_id = f"{reply.channel_id}:{reply.message_ts}"
         if isinstance(said, ct.ThreadCommand):
-            if said.verb == "help":
-                return help_text()
+            if session is None:
+                return await self._press_lost(said.verb, lost)
             return await self._asked(session, said.verb, reply.user_id, turn_id)
+        if session is None and lost is not None and isinstance(said, ct.Prompt):
+            session = await self._starter.revive(lost)
+        if session is None:
+            return None
         check_action(Action.REPLY, reply.user_id, session.user_id, self._admission.policy)
         if isinstance(said, ct.Aside):
             await self._engine.handle(session.session_id, ev.AsideSaid(said.text))
             return None
+        if not session.status.is_live and session.ended is not None and session.ended.by.wakes_on_reply:
+            await self._starter.check_limits(session.user_id)
         event = ev.PromptReceived(turn_id=turn_id, user_id=reply.user_id, prompt=said.text, prompt_ts=reply.message_ts)
         await self._engine.handle(session.session_id, event)
         log.info("prompt_stored", session_id=session.session_id, turn_id=turn_id, user_id=reply.user_id)
@@ -228,24 +237,30 @@ class FrontDesk:
     async def press(self, verb: str, user_id: str, channel_id: str, thread_ts: str, press_id: str) -> View | None:
         """A button in a session's thread. The thread says which session is meant, not the button's value."""
         await self._admission.person(user_id)
+        await self._admission.channel(channel_id, must_post=False)
         session = await self.session_of_thread(channel_id, thread_ts)
         if session is None:
-            if await self._starter.revive(channel_id, thread_ts) is not None:
-                return None
-            return session_gone()
+            return await self._press_lost(verb, await self._starter.find_root(channel_id, thread_ts))
         return await self._asked(session, verb, user_id, press_id)
 
-    async def _revived(self, reply: Reply) -> Session | None:
-        """A reply under a root of ours without a session brings the session back; other threads are people's own."""
+    async def _press_lost(self, verb: str, lost: LostRoot | None) -> View | None:
+        """A verb where no session is stored: only Retry begins one, and only where none ever ran."""
+        if verb == "retry" and lost is not None and not lost.ran_before:
+            await self._starter.revive(lost)
+            return None
+        return session_gone()
+
+    async def _lost_root(self, reply: Reply) -> LostRoot | None:
+        """The root this reply is under, when it is ours; other threads are people's own, and looked at once."""
         key = (reply.channel_id, reply.thread_ts)
         if reply.root_is_ours is False or key in self._foreign_threads:
             return None
-        session = await self._starter.revive(reply.channel_id, reply.thread_ts)
-        if session is None:
+        lost = await self._starter.find_root(reply.channel_id, reply.thread_ts)
+        if lost is None:
             self._foreign_threads[key] = None
             if len(self._foreign_threads) > 10_000:
                 self._foreign_threads.pop(next(iter(self._foreign_threads)))
-        return session
+        return lost
 
 
 def _is_named(entry: IndexEntry, which: str) -> bool:

@@ -118,8 +118,8 @@ class Performer:
         channel_id, mark = session.thread.channel_id, MARKS[turn.state]
         try:
             await self._chat.add_reaction(channel_id, turn.prompt_ts, mark)
-            if turn.state.is_ended:
-                await self._chat.remove_reaction(channel_id, turn.prompt_ts, MARKS[TurnState.QUEUED])
+            for stale in sorted(_stale_marks(session, turn)):
+                await self._chat.remove_reaction(channel_id, turn.prompt_ts, stale)
         except PermanentError as error:
             # A missing scope or a full message costs the mark, never the answer.
             log.info("mark_refused", session_id=session.session_id, why=error.summary)
@@ -328,6 +328,14 @@ class Performer:
             return ev.PullRequestRefused(error.summary, error.remedy)
         log.info("pull_request_opened", session_id=session.session_id, pull_number=opened.number)
         return ev.PullRequestOpened(number=opened.number, url=opened.url)
+
+
+def _stale_marks(session: Session, turn: Turn) -> set[str]:
+    """Marks that the prompt's message may still carry: the eyes, and how an earlier try of the prompt ended."""
+    stale = {MARKS[other.state] for other in session.history if other.prompt_ts == turn.prompt_ts}
+    if turn.state.is_ended:
+        stale.add(MARKS[TurnState.QUEUED])
+    return stale - {MARKS[turn.state]}
 
 
 def _payload(message: Message) -> dict[str, object]:

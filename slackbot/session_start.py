@@ -20,7 +20,7 @@ from slackbot.core.ports import Chat, CodeHost, Repository, SessionStore
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.session import TTL_SECONDS, Branch, Session, Status, Thread, Turn, TurnState, derive_session_id
 from slackbot.engine import Engine
-from slackbot.views.card import MAX_PROMPT, parse_root_metadata, prompt_of_root, root, root_metadata
+from slackbot.views.card import MAX_PROMPT, RootRequest, parse_root_metadata, prompt_of_root, root, root_metadata
 
 log = structlog.get_logger()
 
@@ -47,6 +47,21 @@ class StartLimits:
     max_sessions: int
     max_sessions_per_user: int
     default_agent: str
+
+
+@dataclass(frozen=True)
+class LostRoot:
+    """A root message of ours, as it stands in its thread."""
+
+    channel_id: str
+    thread_ts: str
+    wish: RootRequest
+    prompt: str
+
+    @property
+    def ran_before(self) -> bool:
+        """Whether a session was ever stored for it."""
+        return self.wish.branch_name is not None
 
 
 class SessionStarter:
@@ -116,18 +131,21 @@ class SessionStarter:
         )
         return session
 
-    async def revive(self, channel_id: str, thread_ts: str) -> Session | None:
-        """A session for a root of ours that the store knows nothing of: a crash came between the root and its
-        session, or the item expired. None when the root is not ours. The owner must still be let in.
-        """
+    async def find_root(self, channel_id: str, thread_ts: str) -> LostRoot | None:
+        """What the root of a thread asks for; None when it is not a root of ours."""
         found = await self._chat.get_message(channel_id, thread_ts, thread_ts)
         wish = parse_root_metadata(found.metadata) if found is not None else None
         if found is None or wish is None or found.user_id != self._bot_user_id:
             return None
-        await self._admission.person(wish.user_id)
-        await self._admission.channel(channel_id, must_post=False)
-        repository = await self._code_host.find_repository(wish.repository)
-        request = StartRequest(wish.user_id, channel_id, wish.repository, prompt_of_root(found.text))
+        return LostRoot(channel_id, thread_ts, wish, prompt_of_root(found.text))
+
+    async def revive(self, lost: LostRoot) -> Session | None:
+        """A session for a root of ours that the store knows nothing of: a crash came between the root and its
+        session, or the item expired. All that `start` asks for must still be so, for the root's owner.
+        """
+        wish, channel_id, thread_ts = lost.wish, lost.channel_id, lost.thread_ts
+        request = StartRequest(wish.user_id, channel_id, wish.repository, lost.prompt)
+        repository = await self._check(request, must_post=False)
         session = self._new_session(request, repository, thread_ts, wish.base_branch, wish.agent)
         if wish.branch_name is None:
             session = await self._with_first_turn(session, request.prompt)
@@ -139,17 +157,18 @@ class SessionStarter:
                 branch_name=wish.branch_name,
                 branch=Branch(base_sha=branch.head_sha if branch else None),
             )
-        await self._engine.create(session)
-        log.info("session_revived", session_id=session.session_id, ran_before=wish.branch_name is not None)
-        return session
+        if await self._engine.create(session):
+            log.info("session_revived", session_id=session.session_id, ran_before=lost.ran_before)
+            return session
+        return await self._engine.load(session.session_id)
 
     # ---------------------------------------------------------------------------------- parts
 
-    async def _check(self, request: StartRequest) -> Repository:
+    async def _check(self, request: StartRequest, *, must_post: bool = True) -> Repository:
         await self._admission.person(request.user_id)
-        await self._admission.channel(request.channel_id, must_post=True)
+        await self._admission.channel(request.channel_id, must_post=must_post)
         check_repository(request.repository, self._admission.policy)
-        await self._check_limits(request.user_id)
+        await self.check_limits(request.user_id)
         repository = await self._code_host.find_repository(request.repository)
         if repository.archived:
             raise PermanentError(
@@ -168,19 +187,21 @@ class SessionStarter:
             )
         return repository
 
-    async def _check_limits(self, user_id: str) -> None:
+    async def check_limits(self, user_id: str) -> None:
+        """`Refused` when one more live session that this person owns would be too many."""
         everyone = own = 0
         async for entry in self._store.scan(self._engine.now(), live=True):
             everyone += 1
             own += entry.user_id == user_id
         if own >= self._limits.max_sessions_per_user:
             raise Refused(
-                f"You have {own} live sessions, which is as many as one person may have.",
-                "Stop one first: `/devflow list` shows them.",
+                f"One person may have {self._limits.max_sessions_per_user} live sessions, and whose this would be has "
+                f"{own} already, so nothing was started.",
+                "Stop one first (`/devflow list` shows your own), then try again.",
             )
         if everyone >= self._limits.max_sessions:
             raise Refused(
-                f"{everyone} sessions are live, which is as many as there may be at once.",
+                f"{everyone} sessions are live, which is as many as there may be at once, so nothing was started.",
                 "Try again when one has ended.",
             )
 

@@ -9,7 +9,7 @@ import fnmatch
 from dataclasses import dataclass
 from enum import StrEnum
 
-from slackbot.core.errors import Refused
+from slackbot.core.errors import NotAdmitted, Refused
 from slackbot.core.ports import Channel, Person
 from slackbot.core.repository_name import RepositoryName
 
@@ -67,35 +67,37 @@ class AccessPolicy:
 
 
 def check_person(person: Person, policy: AccessPolicy, *, in_group: bool = False) -> None:
-    """`Refused`, with a sentence, for everyone who is not plainly let in."""
+    """`NotAdmitted`, with a sentence, for everyone who is not plainly let in."""
     if person.is_bot or person.deleted:
-        raise Refused("DevFlow takes prompts from people only.")
+        raise NotAdmitted("DevFlow takes prompts from people only.")
     if person.is_stranger:
-        raise Refused(
+        raise NotAdmitted(
             "DevFlow runs code, so it does not take prompts from people of other organisations.",
             "Ask a member of this workspace.",
         )
     if person.is_guest:
-        raise Refused("DevFlow runs code, so guests may not use it.", "Ask a full member of this workspace.")
+        raise NotAdmitted("DevFlow runs code, so guests may not use it.", "Ask a full member of this workspace.")
     if policy.everyone or in_group or person.user_id in policy.users | policy.admins:
         return
-    raise Refused(
+    raise NotAdmitted(
         "You are not on the list of people who may use DevFlow here.",
         "Ask its administrator to add you to DEVFLOW_ALLOWED_USERS.",
     )
 
 
 def check_channel(channel: Channel, policy: AccessPolicy) -> None:
-    """`Refused` for channels that strangers read, that are closed, or that the administrator left out."""
+    """`NotAdmitted` for channels that strangers read, that are closed, or that the administrator left out."""
     if channel.is_archived:
-        raise Refused("This channel is archived.", "Start in another one.")
+        raise NotAdmitted("This channel is archived.", "Start in another one.")
     if channel.is_shared_outside:
-        raise Refused(
+        raise NotAdmitted(
             "This channel is shared with another organisation, so DevFlow does not work in it.",
             "Start in a channel of your own workspace.",
         )
     if policy.channels is not None and channel.channel_id not in policy.channels:
-        raise Refused("DevFlow may not be used in this channel.", "Its administrator sets DEVFLOW_ALLOWED_CHANNELS.")
+        raise NotAdmitted(
+            "DevFlow may not be used in this channel.", "Its administrator sets DEVFLOW_ALLOWED_CHANNELS."
+        )
 
 
 def check_repository(name: RepositoryName, policy: AccessPolicy) -> None:

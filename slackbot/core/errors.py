@@ -27,6 +27,10 @@ class Refused(DevflowError):
     """A person may not do this; nothing was changed."""
 
 
+class NotAdmitted(Refused):
+    """This person, or anyone in this channel, may not use DevFlow at all; said once in a thread, not at each reply."""
+
+
 class NotFound(DevflowError):
     """What was named does not exist (or is hidden from DevFlow)."""
 

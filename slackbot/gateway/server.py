@@ -5,6 +5,7 @@ Requests come from workers (worker_api) and from whoever watches the bot; everyt
 
 from __future__ import annotations
 
+import math
 import socket
 import uuid
 from collections.abc import Awaitable, Callable
@@ -12,10 +13,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
-from pydantic import ValidationError
 
 from slackbot.core.errors import ConfigError, DevflowError, Fenced, IllegalTransition, NotFound, TemporaryError
-from slackbot.gateway.worker_api import WorkerApi
+from slackbot.gateway.worker_api import Malformed, WorkerApi
 from slackbot.worker_protocol import MAX_BODY_BYTES, ErrorReply
 
 log = structlog.get_logger()
@@ -78,18 +78,19 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     """Every fault becomes a status that tells the worker what to do, and a sentence."""
     try:
         return await handler(request)
+    except web.HTTPRequestEntityTooLarge:
+        return _reply(413, f"The body is larger than {MAX_BODY_BYTES // 2**20} MiB. Send less.")
     except web.HTTPException as error:
         if error.status < 400:
             raise
         return _reply(error.status, error.reason)
-    except (ValidationError, ValueError, UnicodeDecodeError) as error:
-        detail = error.errors(include_input=False, include_url=False) if isinstance(error, ValidationError) else []
-        where = ", ".join(".".join(str(part) for part in fault["loc"]) or "body" for fault in detail) or "body"
-        return _reply(400, f"The request is malformed at: {where}.")
+    except Malformed as error:
+        return _reply(400, f"The request is malformed at: {', '.join(error.places)[:500]}.")
     except (Fenced, IllegalTransition, NotFound) as error:
         return _reply(409, f"{error.summary} {error.remedy}".strip())
     except TemporaryError as error:
-        return _reply(503, error.summary)
+        wait = {"Retry-After": str(math.ceil(error.retry_after_seconds))} if error.retry_after_seconds else None
+        return _reply(503, error.summary, wait)
     except DevflowError as error:
         return _reply(422, f"{error.summary} {error.remedy}".strip())
     except Exception:
@@ -98,7 +99,6 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
         return _reply(500, f"Something went wrong in DevFlow; reference {reference} stands in its log.")
 
 
-def _reply(status: int, sentence: str) -> web.Response:
-    return web.Response(
-        status=status, text=ErrorReply(error=sentence).model_dump_json(), content_type="application/json"
-    )
+def _reply(status: int, sentence: str, headers: dict[str, str] | None = None) -> web.Response:
+    body = ErrorReply(error=sentence).model_dump_json()
+    return web.Response(status=status, text=body, content_type="application/json", headers=headers)

@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from slackbot import worker_protocol as wp
 from slackbot.core.worker_token import WorkerIdentity, verify_worker_token
 from slackbot.gateway.worker_desk import WorkerDesk
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class Malformed(Exception):
+    """A body is not what the protocol says; `places` are the fields that are wrong."""
+
+    def __init__(self, places: list[str]) -> None:
+        super().__init__(", ".join(places))
+        self.places = places
 
 
 class WorkerApi:
@@ -73,8 +81,12 @@ class WorkerApi:
 
 
 async def _body(request: web.Request, model: type[M]) -> M:
-    raw = await request.read()
-    return model.model_validate_json(raw or b"{}")
+    try:
+        return model.model_validate_json(await request.read() or b"{}")
+    except ValidationError as error:
+        faults = error.errors(include_input=False, include_url=False)
+        places = [".".join(str(part) for part in fault["loc"]) or "body" for fault in faults]
+        raise Malformed(places) from error
 
 
 def _json(model: BaseModel, headers: dict[str, str] | None = None) -> web.Response:

@@ -9,17 +9,18 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from weakref import WeakValueDictionary
 
 import structlog
 
 from slackbot import worker_protocol as wp
 from slackbot.core import events as ev
 from slackbot.core.clipping import MAX_RESPONSE_BYTES, clip
-from slackbot.core.errors import DevflowError, Fenced, IllegalTransition, NotFound
+from slackbot.core.errors import DevflowError, Fenced, IllegalTransition, NotFound, TemporaryError, ThreadUnreachable
 from slackbot.core.ports import AccessToken, Chat, CodeHost
 from slackbot.core.redaction import redact
-from slackbot.core.session import Session, Turn, TurnState
-from slackbot.core.slack_text import plain_text
+from slackbot.core.session import Session, Status, Turn, TurnState
+from slackbot.core.slack_text import leading_mention, plain_text
 from slackbot.core.transitions import decide
 from slackbot.core.worker_token import WorkerIdentity
 from slackbot.engine import Engine
@@ -72,6 +73,7 @@ class WorkerDesk:
         self._clock = clock
         self._stopping = asyncio.Event()
         self._tokens: dict[tuple[str, int], AccessToken] = {}
+        self._answering: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     def stop_polls(self) -> None:
         """The gateway goes down: every long poll ends with "nothing yet"."""
@@ -113,7 +115,7 @@ class WorkerDesk:
             changed = self._engine.changed(identity.session_id)
             session = await self._live(identity)
             turn = session.working_turn or next(iter(session.waiting_turns), None)
-            if turn is not None:
+            if turn is not None and session.status is Status.RUNNING:
                 try:
                     session = await self._engine.handle(
                         identity.session_id, ev.TurnClaimed(identity.launch, turn.turn_id)
@@ -146,6 +148,11 @@ class WorkerDesk:
 
     async def answer(self, identity: WorkerIdentity, turn_id: str, body: wp.Answer) -> None:
         """Stores the answer, then posts it. One too long to store whole is posted first, so that nothing is lost."""
+        # A worker repeats what took long; the second report finds the first one's outcome.
+        async with self._answering.setdefault((identity.session_id, turn_id), asyncio.Lock()):
+            await self._answer(identity, turn_id, body)
+
+    async def _answer(self, identity: WorkerIdentity, turn_id: str, body: wp.Answer) -> None:
         session = await self._own(identity)
         turn = session.turn(turn_id)
         if turn is None or turn.state.is_ended:
@@ -168,14 +175,21 @@ class WorkerDesk:
         if shortened and session.thread.lost is None:
             ended = decide(session, replace(event, response=stored), self._engine.now())
             ended_turn = ended.turn(turn_id) or turn
-            ts = await self._performer.post_answer(ended, ended_turn, full_text=response, look_first=True)
-            event = replace(event, response=stored, shortened=True, response_ts=ts)
+            event = replace(event, response=stored, shortened=True)
+            try:
+                ts = await self._performer.post_answer(ended, ended_turn, full_text=response, look_first=True)
+                event = replace(event, response_ts=ts)
+            except ThreadUnreachable as error:
+                # Nobody will read it there; what can be stored is, and the session learns that its thread is lost.
+                log.warning("answer_only_stored", session_id=identity.session_id, why=error.summary)
         await self._engine.handle(identity.session_id, event)
         log.info("turn_ended", session_id=identity.session_id, turn_id=turn_id, outcome=body.outcome)
 
     async def github_token(self, identity: WorkerIdentity) -> wp.GithubToken:
         """A token for the session's repository; also for a worker that packs up after its session was stopped."""
         session = await self._own(identity)
+        if not session.status.is_live and session.ecs_task_arn is None:
+            raise IllegalTransition("The session is over, and so is its task.", "The worker must leave.")
         key = (identity.session_id, identity.launch)
         token = self._tokens.get(key)
         if token is None or token.expires_at - self._engine.now() < 600:
@@ -224,7 +238,10 @@ class WorkerDesk:
         )
 
     async def _whole_prompt(self, session: Session, turn: Turn) -> str:
-        """The agent gets the whole text: what the store keeps shortened stands in Slack."""
+        """The agent gets the whole text: what the store keeps shortened stands in Slack.
+
+        `TemporaryError` when Slack cannot be read just now: the worker asks for its turn again.
+        """
         if not turn.shortened:
             return turn.prompt
         thread = session.thread
@@ -234,7 +251,10 @@ class WorkerDesk:
             if turn.prompt_ts is not None:
                 message = await self._chat.get_message(thread.channel_id, thread.thread_ts, turn.prompt_ts)
                 if message is not None and message.text:
-                    return plain_text(message.text)[:MAX_PROMPT_CHARACTERS]
+                    _, words = leading_mention(message.text)
+                    return plain_text(words).strip()[:MAX_PROMPT_CHARACTERS]
+        except TemporaryError:
+            raise
         except DevflowError as error:
             log.warning("whole_prompt_not_read", session_id=session.session_id, why=error.summary)
         return turn.prompt

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 
-from slackbot.core.errors import DevflowError, TemporaryError
+from slackbot.core.errors import DevflowError, NotAdmitted, TemporaryError
 from slackbot.front_desk import FrontDesk, Reply
 from slackbot.listeners.faults import view_of
 from slackbot.listeners.told import Told
@@ -51,6 +51,8 @@ async def _spoken(event: dict[str, Any], context: dict[str, Any], desk: FrontDes
             channel_id=reply.channel_id,
             user_id=reply.user_id,
             thread_ts=reply.thread_ts,
+            # Who is not let in hears so once; a prompt that was not taken is never passed over in silence.
+            about="" if isinstance(error, NotAdmitted) else reply.message_ts,
         )
         return
     if view is not None:

@@ -22,7 +22,7 @@ class Told:
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
         self._tasks: set[asyncio.Task[None]] = set()
-        self._said_once: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._said_once: OrderedDict[tuple[str, str, str, str], None] = OrderedDict()
 
     def tell(self, view: View, *, channel_id: str, user_id: str, thread_ts: str | None) -> None:
         """Shows `view` to this person alone."""
@@ -33,9 +33,11 @@ class Told:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def tell_once(self, view: View, *, channel_id: str, user_id: str, thread_ts: str) -> None:
-        """The same to the same person in the same thread only once: people go on talking in a thread."""
-        key = (user_id, thread_ts, view.text)
+    def tell_once(self, view: View, *, channel_id: str, user_id: str, thread_ts: str, about: str = "") -> None:
+        """The same to the same person only once: about one message (`about`), which Slack may deliver again, or,
+        where people go on talking, in one thread.
+        """
+        key = (user_id, thread_ts, about, view.text)
         if key in self._said_once:
             return
         self._said_once[key] = None

@@ -40,6 +40,10 @@ from slackbot.views.words import (
 
 ROOT_EVENT_TYPE = "devflow_session"
 NO_WORDS = "(no words)"
+MAX_ROOT_TEXT = 39_000
+"""A post takes 40,000 characters of `text`: the whole prompt, until the session is stored. An update takes less.
+https://docs.slack.dev/reference/methods/chat.postMessage"""
+
 MAX_PROMPT = 1_500
 """Characters of the prompt on the card; the session keeps more, the agent gets all."""
 
@@ -117,12 +121,12 @@ def root(
     )
     blocks.append(section("🟡 *Starting* – if this does not change within a minute, press Retry or reply here."))
     blocks += actions(button("Retry", action_ids.SESSION_RETRY, ""))
-    return View(root_text(prompt), blocks)
+    return View(root_text(prompt, MAX_ROOT_TEXT), blocks)
 
 
-def root_text(prompt: str) -> str:
+def root_text(prompt: str, limit: int = MAX_TEXT) -> str:
     """The `text` of the root: the prompt itself, escaped; cut only where Slack would refuse it."""
-    return shown(prompt, MAX_TEXT) or NO_WORDS
+    return shown(prompt, limit) or NO_WORDS
 
 
 def root_metadata(*, repository: RepositoryName, base_branch: str, agent: str, user_id: str) -> Metadata:

@@ -18,10 +18,10 @@ MAX_MESSAGE = 10_000
 _MENTION = re.compile(r"<[@!#][^>]*>")
 
 
-def check(view: View) -> View:
-    """The view, if Slack would take it."""
+def check(view: View, max_text: int = MAX_TEXT) -> View:
+    """The view, if Slack would take it. A post takes more text than the update that follows it."""
     assert isinstance(view.text, str)
-    assert 0 < len(view.text) <= MAX_TEXT, f"text has {len(view.text)} characters"
+    assert 0 < len(view.text) <= max_text, f"text has {len(view.text)} characters"
     assert 0 < len(view.blocks) <= MAX_BLOCKS
     for block in view.blocks:
         _BLOCKS[block["type"]](block)

@@ -13,7 +13,16 @@ from slackbot.core.ports import IndexEntry
 from slackbot.core.session import Session, Turn
 from slackbot.core.slack_text import escape, plain_text
 from slackbot.views.answer import answer, answer_metadata
-from slackbot.views.card import NO_WORDS, card, card_metadata, parse_root_metadata, prompt_of_root, root, root_metadata
+from slackbot.views.card import (
+    MAX_ROOT_TEXT,
+    NO_WORDS,
+    card,
+    card_metadata,
+    parse_root_metadata,
+    prompt_of_root,
+    root,
+    root_metadata,
+)
 from slackbot.views.errors import error_view, illegal, unknown_error
 from slackbot.views.markdown_cut import cut, open_fence
 from slackbot.views.notice import notice, notice_metadata
@@ -22,7 +31,7 @@ from slackbot.views.replies import choose_session, none_found, session_list, ses
 from slackbot.views.view import View
 from tests.core.builders import T0, a_session, answered, working
 from tests.core.strategies import sessions
-from tests.views.block_limits import as_read, check, mentions
+from tests.views.block_limits import MAX_TEXT, as_read, check, mentions
 
 ROOT_NAMES = ("repository", "base_branch", "agent", "user_id")
 
@@ -53,9 +62,9 @@ wild = st.one_of(
 """Short texts of anything at all, and long ones of what is awkward."""
 
 
-def only(view: View, *meant: str) -> None:
+def only(view: View, *meant: str, max_text: int = MAX_TEXT) -> None:
     """The view is within the limits, and mentions nobody but those."""
-    check(view)
+    check(view, max_text)
     assert mentions(view) <= {f"<@{user_id}>" for user_id in meant}, as_read(view)[:500]
 
 
@@ -68,7 +77,7 @@ def people_of(session: Session) -> list[str]:
     return [user_id for user_id in people if user_id]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(sessions, wild)
 def test_the_card(session: Session, text: str) -> None:
     """Of any session, with anything in what is foreign."""
@@ -84,18 +93,18 @@ def test_the_card(session: Session, text: str) -> None:
         assert card_metadata(each).event_payload["session_id"] == session.session_id
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(wild)
 def test_the_root(text: str) -> None:
     """Whatever the prompt: its text is the prompt, cut only where Slack would refuse it."""
     session = a_session()
     view = root(text, session.repository, text, text, "U0000001", repository_url=text)
-    only(view, "U0000001")
+    only(view, "U0000001", max_text=MAX_ROOT_TEXT)
     if len(text) < 500 and text.strip() != NO_WORDS:
         assert prompt_of_root(view.text) == plain_text(escape(text)).strip()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(sessions, wild)
 def test_answers(session: Session, text: str) -> None:
     """Of any turn, with any response; what does not fit goes into a file, whole."""
@@ -109,7 +118,7 @@ def test_answers(session: Session, text: str) -> None:
             assert answer(session, turn, full_text=text).overflow is None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(sessions, wild)
 def test_notices(session: Session, text: str) -> None:
     """Of any kind, of newer versions too, with any values."""
@@ -120,7 +129,7 @@ def test_notices(session: Session, text: str) -> None:
         assert notice_metadata(session, told).event_payload["notice_id"] == told.notice_id
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(wild, st.integers(0, 40), st.integers(-5, 10**7), st.booleans())
 def test_progress(text: str, number: int, seconds: int, shell: bool) -> None:
     """However much the agent plans, does and writes."""
@@ -136,7 +145,7 @@ def entry(text: str) -> IndexEntry:
     return IndexEntry("1a2b3c4d-0", "U1", T0, T0, text, T0, text, text, text, pr_number=3, pr_url=text)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(wild, st.integers(1, 60))
 def test_replies_and_errors(text: str, number: int) -> None:
     """Lists of any length, and errors that quote what was typed."""
