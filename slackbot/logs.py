@@ -51,6 +51,8 @@ def configure_logs(form: Literal["auto", "json", "text"] = "auto", secrets: Iter
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # Their own news is of no use to who runs DevFlow; their warnings are.
-    for noisy in ("slack_bolt", "slack_sdk", "aiohttp", "botocore", "boto3", "urllib3", "github"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for name in ("slack_bolt", "slack_sdk", "aiohttp", "botocore", "boto3", "urllib3", "github"):
+        library = logging.getLogger(name)
+        # Their own news is of no use to who runs DevFlow; their warnings are. PyGithub brings a handler of its own.
+        library.setLevel(logging.WARNING)
+        library.handlers.clear()
