@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
 import pytest
 
+from slackbot.adapters.ecs import EcsTasks
 from slackbot.adapters.local_tasks import LocalTasks
 from slackbot.core.ports import TaskObservation, TaskRequest, Tasks
+from tests.fakes.ecs_endpoint import EcsEndpoint
 from tests.fakes.tasks import FakeTasks
 
 Behaviour = Literal["sleeps", "exits 3", "is missing"]
@@ -107,10 +109,59 @@ class FakeWorld:
     async def close(self) -> None: ...
 
 
-@pytest.fixture(params=["fake", "local"])
+class _EcsAdapter:
+    """One of several EcsTasks onto the same endpoint, whose tasks all have one behaviour."""
+
+    def __init__(self, tasks: EcsTasks, endpoint: EcsEndpoint, behaviour: Behaviour, exiting: set[str]) -> None:
+        self._tasks, self._endpoint, self._behaviour, self._exiting = tasks, endpoint, behaviour, exiting
+        self.describe_tasks, self.stop_task = tasks.describe_tasks, tasks.stop_task
+        self.list_tasks, self.close = tasks.list_tasks, tasks.close
+
+    async def run_task(self, request: TaskRequest) -> TaskObservation:
+        if self._behaviour == "is missing":
+            self._endpoint.fail_next_start("CannotStartContainerError: no such file")
+        task = await self._tasks.run_task(request)
+        if self._behaviour == "exits 3":
+            self._exiting.add(task.task_arn)
+        return task
+
+
+class EcsWorld:
+    """The real boto3 against a scripted ECS, moved on by one state each step."""
+
+    def __init__(self) -> None:
+        self._endpoint = EcsEndpoint()
+        self._exiting: set[str] = set()
+        self._opened: list[EcsTasks] = []
+
+    async def open(self, behaviour: Behaviour = "sleeps") -> Tasks:
+        if not self._endpoint.url:
+            await self._endpoint.start()
+        self._opened.append(self._endpoint.open())
+        return _EcsAdapter(self._opened[-1], self._endpoint, behaviour, self._exiting)
+
+    async def step(self) -> None:
+        for arn, task in self._endpoint.tasks.items():
+            if task["lastStatus"] == "RUNNING" and arn in self._exiting:
+                self._endpoint.exit(arn, 3)
+            else:
+                self._endpoint.advance(arn)
+
+    async def close(self) -> None:
+        for tasks in self._opened:
+            await tasks.close()
+        await self._endpoint.stop()
+
+
+@pytest.fixture(params=["fake", "local", "ecs"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """Each system in turn; its tasks are stopped at the end."""
-    world: World = FakeWorld() if request.param == "fake" else LocalWorld(tmp_path / "tasks")
+    worlds: dict[str, Callable[[], World]] = {
+        "fake": FakeWorld,
+        "local": lambda: LocalWorld(tmp_path / "tasks"),
+        "ecs": EcsWorld,
+    }
+    world = worlds[request.param]()
     yield world
     await world.close()
 
