@@ -106,20 +106,24 @@ class Engine:
         self._after_save(None, sealed)
         return True
 
-    async def handle(self, session_id: str, event: ev.Event) -> Session:
+    async def handle(self, session_id: str, event: ev.Event, *, read: Session | None = None) -> Session:
         """Applies `event`, durable on return, and begins what follows from it.
 
+        `read`: the session as the caller has just loaded it, which saves reading it again. The write is conditional
+        on it, so one that changed meanwhile is read after all.
         Raises what `decide` raises, with nothing changed, and `NotFound` where there is no such session.
         """
         lock = self._locks.get(session_id)
         if lock is None:
             lock = self._locks[session_id] = asyncio.Lock()
+        if lock.locked():
+            read = None
         async with lock:
             for _ in range(_MAX_RACES):
-                item = await self._store.get(session_id, self.now())
-                if item is None:
+                before = read or await self.load(session_id)
+                read = None
+                if before is None:
                     raise NotFound("This session is over and forgotten.", "Start a new one with `/devflow start`.")
-                before = from_item(item)
                 after = decide(before, event, self.now())
                 if after is before and not self._must_touch(before, event):
                     return before

@@ -207,12 +207,12 @@ class FrontDesk:
             return None
         check_action(Action.REPLY, reply.user_id, session.user_id, self._admission.policy)
         if isinstance(said, ct.Aside):
-            await self._engine.handle(session.session_id, ev.AsideSaid(said.text))
+            await self._engine.handle(session.session_id, ev.AsideSaid(said.text), read=session)
             return None
         if not session.status.is_live and session.ended is not None and session.ended.by.wakes_on_reply:
             await self._starter.check_limits(session.user_id)
         event = ev.PromptReceived(turn_id=turn_id, user_id=reply.user_id, prompt=said.text, prompt_ts=reply.message_ts)
-        await self._engine.handle(session.session_id, event)
+        await self._engine.handle(session.session_id, event, read=session)
         log.info("prompt_stored", session_id=session.session_id, turn_id=turn_id, user_id=reply.user_id)
         return None
 

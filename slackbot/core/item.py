@@ -6,7 +6,6 @@ An absent attribute is absent: never None, never an empty string. Attributes tha
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
@@ -32,17 +31,12 @@ from slackbot.core.session import (
 T = TypeVar("T")
 
 
-@functools.cache
-def _defaults(kind: type) -> Mapping[str, Any]:
-    """The fields of a value but `extra`, each with its default (MISSING where it has none). Asked for at every read
-    and write of a session, where `dataclasses.fields` alone would take most of the time."""
-    return {f.name: f.default for f in fields(kind) if f.name != "extra"}
-
-
-@functools.cache
-def _has_extra(kind: type) -> bool:
-    return any(f.name == "extra" for f in fields(kind))
-
+_DEFAULTS: dict[type, dict[str, Any]] = {
+    kind: {field.name: field.default for field in fields(kind) if field.name != "extra"}
+    for kind in (Session, Turn, Thread, Notice, TaskState, Branch, PullRequestState, Lease, Ended)
+}
+"""The fields of each value but `extra`, with their defaults (MISSING: it has none). Asking `dataclasses` again for
+every value would be most of the time that reading a session takes."""
 
 MAX_ITEM_BYTES = 400 * 1024
 """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-items"""
@@ -103,7 +97,7 @@ def from_item(item: Item) -> Session:
 
 
 def _from_item(item: Item) -> Session:
-    defaults = _defaults(Session)
+    defaults = _DEFAULTS[Session]
     for name in _TOP:
         if name in item and not isinstance(item[name], int if name in _NUMBERS else str):
             raise TypeError(name)
@@ -171,16 +165,16 @@ def _ended(entry: Mapping[str, Any]) -> Ended:
 
 
 def _build(kind: type[T], entry: Mapping[str, Any]) -> T:
-    names = _defaults(kind)
+    names = _DEFAULTS[kind]
     values = {name: value for name, value in entry.items() if name in names}
-    if len(values) != len(entry) and _has_extra(kind):
+    if len(values) != len(entry):
         values["extra"] = {name: value for name, value in entry.items() if name not in names}
     return kind(**values)
 
 
 def _flat(value: Any) -> dict[str, Any]:
     flat = dict(getattr(value, "extra", {}))
-    for name, default in _defaults(type(value)).items():
+    for name, default in _DEFAULTS[type(value)].items():
         inner = getattr(value, name)
         if isinstance(inner, str | int):
             if isinstance(inner, TurnState | EndedBy):

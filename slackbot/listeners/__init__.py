@@ -11,7 +11,8 @@ from slackbot.listeners.told import Told
 
 def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
     """Binds every listener. The last one takes whatever Slack sends that nobody asked for."""
-    commands.register(app, desk)
-    actions.register(app, desk, told)
+    # Bolt asks one after the other, so what comes most often comes first.
     messages.register(app, desk, told)
+    actions.register(app, desk, told)
+    commands.register(app, desk)
     events.register(app)
