@@ -90,6 +90,8 @@ async def _measure(directory: Path) -> list[Row]:
                     for slack in (devflow_slack, bare_slack):
                         sessions = await _sessions(store, numbers, REPLIES)
                         await _converse(slack, sessions, level, samples[slack, level])
+                        if slack is devflow_slack:
+                            await _check_stored(store, sessions)
     finally:
         await store.close()
     rows = []
@@ -123,6 +125,14 @@ async def _converse(slack: SlackSocket, sessions: Sequence[Session], in_flight: 
             group.create_task(send_one_by_one())
     sample.seconds += time.perf_counter() - began_at
     await slack.settled()
+
+
+async def _check_stored(store: SqliteStore, sessions: Sequence[Session]) -> None:
+    """A refusal is acknowledged, too, and would be quick."""
+    for session in sessions:
+        item = await store.get(session.session_id, int(time.time()))
+        if item is None or len(item["history"]) != len(session.history) + 1:
+            raise RuntimeError(f"the reply to session {session.session_id} was acknowledged, but is not in the store")
 
 
 # --------------------------------------------------------------------------------------------- sessions

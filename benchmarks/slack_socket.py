@@ -45,7 +45,7 @@ class SlackSocket:
         self.calls = 0
         """Web API calls so far."""
         application = web.Application()
-        application.router.add_post("/api/{method}", self._call)
+        application.router.add_route("*", "/api/{method}", self._call)
         application.router.add_get("/link", self._link)
         self._runner = web.AppRunner(application, access_log=None)
         self.origin = ""
@@ -119,7 +119,12 @@ class SlackSocket:
         if method == "apps.connections.open":
             return web.json_response({"ok": True, "url": self.origin.replace("http", "ws", 1) + "/link"})
         if method == "users.info":
-            form = await request.post()
-            user = {"id": form["user"], "team_id": TEAM_ID, "name": "ada", "profile": {}, "tz": "UTC"}
+            user = {
+                "id": (await request.post() or request.query)["user"],
+                "team_id": TEAM_ID,
+                "name": "ada",
+                "profile": {},
+                "tz": "UTC",
+            }
             return web.json_response({"ok": True, "user": user})
         return web.json_response({"ok": True, **_ANSWERS.get(method, {})})
