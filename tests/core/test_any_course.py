@@ -163,6 +163,11 @@ class AnyCourse(RuleBasedStateMachine):
         assert all(turn.claimed_launch == self.session.launch for turn in working)
 
     @invariant()
+    def an_ended_turn_says_when(self) -> None:
+        for turn in self.session.history:
+            assert turn.state.is_ended == (turn.responded_at is not None)
+
+    @invariant()
     def nothing_waits_in_a_session_that_is_over(self) -> None:
         assert self.session.status.is_live or not self.session.waiting_turns
         assert len(self.session.waiting_turns) <= 10

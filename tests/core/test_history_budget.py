@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slackbot.core.history_budget import fit
-from slackbot.core.item import BUDGET_BYTES, item_size_bytes, to_item
+from slackbot.core.item import BUDGET_BYTES, MAX_ITEM_BYTES, item_size_bytes, to_item
 from slackbot.core.session import Session, Turn, TurnState
 from tests.core.builders import T0, a_session
 
@@ -29,6 +29,11 @@ def a_turn(number: int, size: int, *, delivered: bool = True, state: TurnState =
 
 def size_of(session: Session) -> int:
     return item_size_bytes(to_item(session))
+
+
+def test_the_budget_leaves_room_below_dynamodbs_limit() -> None:
+    """300 of 400 KB: what is owed must still fit when the history is full."""
+    assert (BUDGET_BYTES, MAX_ITEM_BYTES) == (300 * 1024, 400 * 1024)
 
 
 def test_a_small_session_is_left_alone() -> None:
