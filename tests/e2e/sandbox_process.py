@@ -24,7 +24,7 @@ T = TypeVar("T")
 DEVFLOW = str(Path(sys.executable).parent / "devflow")
 CHANNEL_ID = "C0SANDBOX"
 ADA, GRACE = "U0ADA", "U0GRACE"
-PATIENCE_SECONDS = 45.0
+PATIENCE_SECONDS = 30.0
 
 Json = dict[str, Any]
 
@@ -257,7 +257,11 @@ class SandboxProcess:
         def look() -> Json | None:
             return next((m for m in self.thread(thread_ts) if all(part in words(m) for part in parts)), None)
 
-        return until(f"a message with {parts}", look)
+        try:
+            return until(f"a message with {parts}", look)
+        except AssertionError as error:
+            said = "\n".join(words(message) for message in self.thread(thread_ts))
+            raise AssertionError(f"{error} in:\n{said}") from None
 
     def _ask(self, method: str, path: str, body: Json | None = None) -> Json:
         status, text = fetch(self.addresses["slack_url"] + path, method, body)
