@@ -96,7 +96,7 @@ async def run_bot(
         identity = await chat.identify()
         store = store or build_store(settings)
         closing.push_async_callback(store.close)
-        tasks = tasks or build_tasks(settings)
+        tasks = tasks or await build_tasks(settings)
         closing.push_async_callback(tasks.close)
         code_host = GithubCodeHost(
             api_url=settings.GITHUB_API_URL,
@@ -226,11 +226,36 @@ def build_store(settings: Settings) -> SessionStore:
     return DynamoStore(table=settings.DEVFLOW_TABLE)
 
 
-def build_tasks(settings: Settings) -> Tasks:
-    """Where workers run, as the settings say."""
-    if settings.DEVFLOW_TASKS != "local" or settings.DEVFLOW_STATE_DIR is None:
-        raise ConfigError(["DEVFLOW_TASKS: this version runs workers as `local` processes only"])
-    return LocalTasks(settings.DEVFLOW_STATE_DIR / "tasks")
+async def build_tasks(settings: Settings) -> Tasks:
+    """Where workers run, as the settings say. With `ecs` the cluster is asked for, and must be there."""
+    if settings.DEVFLOW_TASKS == "local":
+        if settings.DEVFLOW_STATE_DIR is None:
+            raise ConfigError(["DEVFLOW_STATE_DIR is not set: local tasks keep their files there"])
+        return LocalTasks(settings.DEVFLOW_STATE_DIR / "tasks")
+    # Here, so that the sandbox does not wait for boto3.
+    from slackbot.adapters.ecs import EcsTasks
+    from slackbot.adapters.ecs_client import ecs_client, find_cluster_arn
+    from slackbot.adapters.ecs_shapes import deployment_name
+
+    client = ecs_client()
+    try:
+        cluster = settings.DEVFLOW_ECS_CLUSTER or "default"
+        cluster_arn = await find_cluster_arn(client, cluster)
+        return EcsTasks(
+            client=client,
+            cluster=cluster,
+            task_definition=settings.DEVFLOW_ECS_TASK_DEFINITION or "",
+            container=settings.DEVFLOW_ECS_CONTAINER,
+            subnets=settings.ecs_subnets,
+            security_groups=settings.ecs_security_groups,
+            assign_public_ip=settings.DEVFLOW_ECS_ASSIGN_PUBLIC_IP,
+            capacity_provider=settings.DEVFLOW_ECS_CAPACITY_PROVIDER,
+            deployment=deployment_name(cluster_arn, settings.store_name),
+            now=time.time,
+        )
+    except BaseException:
+        client.close()
+        raise
 
 
 async def _is_ready(keeper: SocketKeeper, store: SessionStore) -> dict[str, bool]:

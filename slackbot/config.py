@@ -6,6 +6,7 @@ Each field says its unit and why its default is what it is. Nothing else of the 
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -47,6 +48,8 @@ class Settings(BaseModel):
     """Subnet ids, separated by commas."""
     DEVFLOW_ECS_SECURITY_GROUPS: str = ""
     """Security group ids, separated by commas."""
+    DEVFLOW_ECS_CAPACITY_PROVIDER: str | None = None
+    """For example FARGATE_SPOT, which costs less and may be taken away; unset = Fargate on demand."""
     DEVFLOW_ECS_ASSIGN_PUBLIC_IP: bool = False
     """Whether tasks get a public address; off, because nothing needs to reach them."""
     GITHUB_APP_ID: str | None = None
@@ -131,6 +134,20 @@ class Settings(BaseModel):
     def sqlite_path(self) -> Path | None:
         kind, _, path = self.DEVFLOW_STORE.partition(":")
         return Path(path).expanduser() if kind == "sqlite" else None
+
+    @property
+    def store_name(self) -> str:
+        """What tells this store from every other of the account: tasks are found again, and stopped, by it."""
+        path = self.sqlite_path
+        return self.DEVFLOW_TABLE if path is None else f"{socket.gethostname()}:{path.absolute()}"
+
+    @property
+    def ecs_subnets(self) -> tuple[str, ...]:
+        return _split(self.DEVFLOW_ECS_SUBNETS)
+
+    @property
+    def ecs_security_groups(self) -> tuple[str, ...]:
+        return _split(self.DEVFLOW_ECS_SECURITY_GROUPS)
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for redaction."""

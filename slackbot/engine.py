@@ -19,7 +19,7 @@ import structlog
 
 from slackbot.core import events as ev
 from slackbot.core.deadlines import next_deadline
-from slackbot.core.effects import Effect, UpdateCard, is_lasting, owed
+from slackbot.core.effects import Effect, MakeBranch, RunTask, UpdateCard, is_lasting, owed
 from slackbot.core.errors import DevflowError, NotFound, TemporaryError
 from slackbot.core.history_budget import fit
 from slackbot.core.item import from_item, to_item
@@ -288,6 +288,9 @@ class Engine:
                     why=error.summary,
                     wait_seconds=round(delay, 1),
                 )
+                if isinstance(effect, MakeBranch | RunTask):
+                    # People look at the card and wonder.
+                    await self._record(session, effect, ev.LaunchDelayed(session.launch, error.summary))
                 return min(300.0, delay)
             await self._record(session, effect, outcome)
 

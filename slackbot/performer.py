@@ -291,7 +291,14 @@ class Performer:
 
     async def _stop_task(self, effect: fx.StopTask, session: Session) -> ev.Event | None:
         described = (await self._tasks.describe_tasks([effect.task_arn])).get(effect.task_arn)
-        if described is not None and described.last_status in ("STOPPED", "MISSING"):
+        status = described.last_status if described is not None else None
+        if status in ("DEACTIVATING", "STOPPING", "DEPROVISIONING"):
+            raise NotYet
+        if described is not None and status == "STOPPED":
+            return ev.TaskObserved(launch=session.launch, task=described)
+        if described is not None and status == "MISSING":
+            # Not known yet, or not any more: only time tells, so it is stopped in case it is there.
+            await self._tasks.stop_task(effect.task_arn, effect.reason)
             return ev.TaskObserved(launch=session.launch, task=described)
         await self._tasks.stop_task(effect.task_arn, effect.reason)
         raise NotYet

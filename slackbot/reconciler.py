@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from slackbot.core import events as ev
-from slackbot.core.errors import DevflowError, IllegalTransition, NotFound
+from slackbot.core.errors import DevflowError, IllegalTransition, NotFound, PermanentError
 from slackbot.core.ports import SessionStore, TaskObservation, Tasks
 from slackbot.core.session import Session, Status
 from slackbot.engine import Engine
@@ -130,14 +130,28 @@ class Reconciler:
             seen.add(task.task_arn)
             first_seen = self._orphans.setdefault(task.task_arn, self._now())
             if self._now() - first_seen >= self._orphan_seconds:
-                log.warning("orphan_stopped", task_arn=task.task_arn, session_id=task.session_id)
-                await self._tasks.stop_task(task.task_arn, "DevFlow: no session owns this task")
+                await self._stop_orphan(task)
         self._orphans = {arn: at for arn, at in self._orphans.items() if arn in seen}
+
+    async def _stop_orphan(self, task: TaskObservation) -> None:
+        log.warning("orphan_stopped", task_arn=task.task_arn, session_id=task.session_id)
+        try:
+            await self._tasks.stop_task(task.task_arn, "DevFlow: no session owns this task")
+        except PermanentError as error:
+            # One that may not be stopped must not keep the others from it.
+            log.warning("orphan_not_stopped", task_arn=task.task_arn, why=error.summary)
 
     async def _is_orphan(self, task: TaskObservation) -> bool:
         if task.session_id is None:
             return True
-        session = await self._load(task.session_id)
+        if self._launches.get(task.session_id) == (task.launch, task.task_arn):
+            return False  # its session was live a moment ago, so the table need not be asked for each task
+        try:
+            session = await self._engine.load(task.session_id)
+        except PermanentError as error:
+            # A session that cannot be read may well be alive. A store that cannot be asked ends the whole look.
+            log.warning("session_unreadable", session_id=task.session_id, why=error.summary)
+            return False
         if session is None or session.launch != task.launch:
             return True
         # A session that is over stops its own task, with the reason; only one it never heard of is an orphan.

@@ -9,6 +9,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
+from slackbot.adapters.aws_region import environment_region
 from slackbot.adapters.ecs_errors import translate
 from slackbot.adapters.ecs_shapes import is_cluster_arn
 from slackbot.core.errors import ConfigError, PermanentError
@@ -39,7 +40,9 @@ def ecs_client(
         tcp_keepalive=True,
     )
     try:
-        return boto3.session.Session(region_name=region).client("ecs", config=config, endpoint_url=endpoint_url)
+        return boto3.session.Session(region_name=region or environment_region()).client(
+            "ecs", config=config, endpoint_url=endpoint_url
+        )
     except NoRegionError as error:
         raise ConfigError(["AWS_REGION is not set: the region of the ECS cluster"]) from error
     except (BotoCoreError, ValueError) as error:

@@ -148,6 +148,14 @@ class LaunchFailed(Event):
 
 
 @dataclass(frozen=True)
+class LaunchDelayed(Event):
+    """The branch or the task could not be made just now; it is tried again."""
+
+    launch: int
+    summary: str
+
+
+@dataclass(frozen=True)
 class TaskObserved(Event):
     launch: int
     task: TaskObservation

@@ -155,6 +155,8 @@ class TaskState:
     """Launches just before this one that passing faults ended before the worker was ready."""
     launch_fault: str | None = None
     """What the last of them died of."""
+    delayed_by: str | None = None
+    """Why the branch or the task cannot be made just now; absent once the task is there."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -305,6 +307,7 @@ def card_key(session: Session) -> str:
         session.task.log_url,
         session.task.failed_launches,
         session.task.launch_fault,
+        session.task.delayed_by,
         session.pr_number,
         session.pr_url,
         session.pull_request.state,

@@ -29,6 +29,7 @@ def task_started(session: Session, event: ev.TaskStarted, now: int) -> Session:
             last_status=session.task.last_status or task.last_status,
             asked_at=session.task.asked_at or now,
             log_url=task.log_url or session.task.log_url,
+            delayed_by=None,
         ),
     )
 
@@ -106,6 +107,12 @@ def launch_failed(session: Session, event: ev.LaunchFailed, now: int) -> Session
     return fail_session(session, now, event.summary, event.remedy)
 
 
+def launch_delayed(session: Session, event: ev.LaunchDelayed, now: int) -> Session:
+    if session.ecs_task_arn is not None or session.task.delayed_by == event.summary:
+        return session
+    return replace(session, task=replace(session.task, delayed_by=event.summary))
+
+
 # ---------------------------------------------------------------------------------------------- clock
 
 
@@ -113,6 +120,9 @@ def time_passed(session: Session, event: ev.TimePassed, now: int) -> Session:
     limits = event.limits
     if session.status is Status.STARTING and now - session.launched_at > limits.start_seconds:
         minutes = limits.start_seconds // 60
+        if session.ecs_task_arn is None and session.task.delayed_by:
+            summary = f"The worker's task could not be started within {minutes} minutes. {session.task.delayed_by}"
+            return fail_session(session, now, summary, "Press Retry in some minutes.")
         return fail_session(
             session,
             now,

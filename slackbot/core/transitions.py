@@ -46,6 +46,7 @@ TRANSITIONS: dict[Status, dict[type[ev.Event], tuple[Status, ...]]] = {
             ev.BranchNameTaken: (_S, _E),
             ev.TaskStarted: (_S,),
             ev.LaunchFailed: (_E,),
+            ev.LaunchDelayed: (_S,),
             ev.TaskObserved: (_S, _E),
             ev.WorkerReady: (_R,),
             ev.WorkerHeard: (_S,),
@@ -117,7 +118,7 @@ def decide(session: Session, event: ev.Event, now: int) -> Session:
         )
     launch = getattr(event, "launch", session.launch)
     if launch != session.launch:
-        if isinstance(event, ev.TaskStarted | ev.TaskObserved | ev.LaunchFailed):
+        if isinstance(event, ev.TaskStarted | ev.TaskObserved | ev.LaunchFailed | ev.LaunchDelayed):
             return session
         raise Fenced("This worker belongs to an earlier launch of the session.", "It must leave.")
     changed = _HANDLERS[type(event)](session, event, now)
@@ -142,6 +143,7 @@ _HANDLERS: dict[type[ev.Event], Callable[..., Session]] = {
     ev.PullRequestRefused: session_rules.pull_request_refused,
     ev.TaskStarted: task_rules.task_started,
     ev.LaunchFailed: task_rules.launch_failed,
+    ev.LaunchDelayed: task_rules.launch_delayed,
     ev.TaskObserved: task_rules.task_observed,
     ev.WorkerReady: task_rules.worker_ready,
     ev.WorkerHeard: task_rules.worker_heard,

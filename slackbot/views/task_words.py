@@ -29,7 +29,9 @@ def task_line(session: Session) -> str | None:
     if status is None:
         if session.status is not Status.STARTING:
             return None
-        return "Task: making the branch first" if session.branch.base_sha is None else "Task: being asked for"
+        doing = "making the branch first" if session.branch.base_sha is None else "being asked for"
+        why = f" – {shown_line(session.task.delayed_by, 400)}" if session.task.delayed_by else ""
+        return f"Task: {doing}{why}"
     meaning = _why_stopped(session) if status == "STOPPED" else _MEANING.get(status)
     if status == "RUNNING" and session.status is Status.STARTING:
         meaning = "the worker is checking out the repository"

@@ -33,6 +33,7 @@ _MAKE: dict[type[ev.Event], Callable[[Session], list[ev.Event]]] = {
         ev.TaskStarted(s.launch - 1, TaskObservation("arn:old", "PENDING")),
     ],
     ev.LaunchFailed: lambda s: [ev.LaunchFailed(s.launch, "No.", ""), ev.LaunchFailed(s.launch - 1, "No.", "")],
+    ev.LaunchDelayed: lambda s: [ev.LaunchDelayed(s.launch, "No room."), ev.LaunchDelayed(s.launch - 1, "No room.")],
     ev.TaskObserved: lambda s: [
         ev.TaskObserved(launch, TaskObservation(arn, status))
         for launch in (s.launch, s.launch - 1)
@@ -95,7 +96,7 @@ def test_an_older_launch(status: Status, kind: type[ev.Event]) -> None:
         if kind not in TRANSITIONS[status]:
             with pytest.raises(IllegalTransition):
                 decide(session, event, T0 + 130)
-        elif kind in (ev.TaskStarted, ev.TaskObserved, ev.LaunchFailed):
+        elif kind in (ev.TaskStarted, ev.TaskObserved, ev.LaunchFailed, ev.LaunchDelayed):
             assert decide(session, event, T0 + 130) is session
         else:
             with pytest.raises(Fenced, match="earlier launch"):
