@@ -6,6 +6,8 @@ What comes from people, agents or foreign systems goes through `shown`, `code` o
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from itertools import accumulate
 from urllib.parse import quote
 
 from slackbot.core.clipping import one_line
@@ -24,14 +26,10 @@ def shown(text: str, limit: int) -> str:
     escaped = escape(raw)
     if len(escaped) <= limit:
         return escaped
-    kept, length = [], 0
-    for character in raw:
-        piece = escape(character)
-        if length + len(piece) > limit - 1:
-            break
-        kept.append(piece)
-        length += len(piece)
-    return "".join(kept).rstrip() + "…"
+    # Character by character, so that no `&amp;` is cut in two.
+    pieces = [escape(character) for character in raw[:limit]]
+    kept = bisect_right(list(accumulate(map(len, pieces))), limit - 1)
+    return "".join(pieces[:kept]).rstrip() + "…"
 
 
 def shown_line(text: str, limit: int) -> str:

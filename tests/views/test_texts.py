@@ -468,6 +468,13 @@ def test_a_list_reads() -> None:
     assert "… and 10 more" in as_read(replies.session_list([ENTRY] * 30, T0))
 
 
+def test_a_list_of_long_lines_stays_within_one_message() -> None:
+    """Fewer sessions are shown then, and it says how many are not."""
+    long = replace(ENTRY, pr_url="https://x.example/" + "p" * 2_000)
+    read = as_read(check(replies.session_list([long] * 10, T0)))
+    assert "… and 7 more" in read
+
+
 def test_a_choice_reads() -> None:
     """Which sessions, and the exact words to type."""
     read = as_read(check(replies.choose_session([ENTRY, ENTRY, ENTRY], "stop", T0)))
