@@ -146,30 +146,9 @@ def session_gone() -> View:
     return View(told, [section(told)])
 
 
-def started(permalink: str | None = None) -> View:
-    """After `/devflow start`: where the session is, for one who is not looking at that place."""
-    told = f"Started: {link(permalink, 'this thread')}." if is_web_url(permalink) else "Started, in the thread above."
-    return View("Started.", [section(told)])
-
-
-def started_elsewhere(channel_id: str, permalink: str | None = None) -> View:
-    """The session could not live where the command was typed, so its thread is in another channel."""
-    told = f"Started in <#{channel_id}>: {link(permalink, 'its thread')}." if channel_id.isalnum() else "Started."
-    return View("Started in another channel.", [section(told)])
-
-
 def accepted(verb: str) -> View:
     """What was asked for is stored and will be done; the thread tells how it went."""
     told = _ACCEPTED.get(verb, "It will be done…")
-    return View(told, [section(told)])
-
-
-def starting_slowly() -> View:
-    """The session could not be stored within Slack's three seconds, and may yet be."""
-    told = (
-        "Starting takes longer than usual. If no thread appears in this channel within a minute, nothing was started: "
-        "send the command again."
-    )
     return View(told, [section(told)])
 
 
