@@ -26,6 +26,7 @@ from slackbot.core.item import from_item, to_item
 from slackbot.core.ports import SessionStore
 from slackbot.core.session import TTL_SECONDS, Lease, Session
 from slackbot.core.transitions import decide
+from slackbot.quiet_time import QuietTime
 
 log = structlog.get_logger()
 
@@ -87,11 +88,15 @@ class Engine:
         self._fresh: OrderedDict[tuple[str, Effect], None] = OrderedDict()
         self._told_cards: OrderedDict[str, str] = OrderedDict()
         self._draining = False
+        self._quiet = QuietTime(lambda session_id: self._kick(session_id, "thread"))
 
     # --------------------------------------------------------------------------------- sessions
 
     def now(self) -> int:
         return int(self._now())
+
+    def now_milliseconds(self) -> int:
+        return int(self._now() * 1000)
 
     async def load(self, session_id: str) -> Session | None:
         """The session as it is stored, or None when there is none (any more)."""
@@ -145,6 +150,7 @@ class Engine:
 
     async def drain(self, seconds: float) -> bool:
         """Takes on nothing new and waits for what is being performed; True when all of it was done in time."""
+        self._quiet.begin_all()
         self._draining = True
         tasks = {lane.task for lane in self._lanes.values() if lane.task is not None}
         for lane in self._lanes.values():
@@ -160,7 +166,7 @@ class Engine:
     @property
     def is_busy(self) -> bool:
         """Whether anything is being performed right now."""
-        return any(lane.task is not None for lane in self._lanes.values())
+        return len(self._quiet) > 0 or any(lane.task is not None for lane in self._lanes.values())
 
     # ----------------------------------------------------------------------------------- saving
 
@@ -182,18 +188,25 @@ class Engine:
         return replace(after, lease=Lease(self._replica_id, until), due_at=until)
 
     def _after_save(self, before: Session | None, after: Session) -> None:
+        self._quiet.disturb()
         known = set(owed(before)) if before is not None else set()
-        for effect in owed(after):
+        effects = owed(after)
+        for effect in effects:
             if effect not in known:
                 _remember(self._fresh, (after.session_id, effect), None)
         event = self._changed.pop(after.session_id, None)
         if event is not None:
             event.set()
-        lanes = {effect.lane for effect in owed(after) if not self._is_told(after, effect)}
-        if self._performer.owes_marks(after):
-            lanes.add("thread")
+        lanes = {effect.lane for effect in effects if is_lasting(effect, after)}
         for lane in sorted(lanes):
             self._kick(after.session_id, lane)
+        if "thread" not in lanes and self._may_wait_for_quiet(after, effects):
+            self._quiet.add(after.session_id)
+
+    def _may_wait_for_quiet(self, session: Session, effects: tuple[Effect, ...]) -> bool:
+        """Whether only what is drawn again and again is owed: the marks, the card of a live session."""
+        cards = [effect for effect in effects if not is_lasting(effect, session)]
+        return any(not self._is_told(session, card) for card in cards) or self._performer.owes_marks(session)
 
     def _must_touch(self, session: Session, event: ev.Event) -> bool:
         if not isinstance(event, ev.TimePassed):
@@ -215,6 +228,8 @@ class Engine:
             return
         if lane.must_wait and not after_wait:
             return
+        if name == "thread":
+            self._quiet.discard(session_id)
         lane.cancel_timer()
         lane.task = asyncio.create_task(self._run_lane(session_id, name, lane), name=f"{name}:{session_id}")
 

@@ -5,9 +5,11 @@ Listeners call it; it calls admission, the starter and the engine, and returns w
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -80,6 +82,7 @@ class FrontDesk:
         self._workspace_url = workspace_url
         self._hosts = hosts
         self._foreign_threads: dict[tuple[str, str], None] = {}
+        self._order: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     # ------------------------------------------------------------------------------- commands
 
@@ -185,6 +188,10 @@ class FrontDesk:
 
     async def reply(self, reply: Reply) -> View | None:
         """Somebody wrote in a thread. Returns what this person alone is to read, or None."""
+        async with self._in_order(reply.channel_id, reply.thread_ts):
+            return await self._reply(reply)
+
+    async def _reply(self, reply: Reply) -> View | None:
         session = await self.session_of_thread(reply.channel_id, reply.thread_ts)
         lost = await self._lost_root(reply) if session is None else None
         if session is None and lost is None:
@@ -218,6 +225,10 @@ class FrontDesk:
 
     async def edited(self, reply: Reply) -> None:
         """A message in a thread now says something else; a waiting prompt follows."""
+        async with self._in_order(reply.channel_id, reply.thread_ts):
+            await self._edited(reply)
+
+    async def _edited(self, reply: Reply) -> None:
         session = await self.session_of_thread(reply.channel_id, reply.thread_ts)
         turn = session.turn_of_message(reply.message_ts) if session is not None else None
         if session is None or turn is None or turn.user_id != reply.user_id:
@@ -230,9 +241,10 @@ class FrontDesk:
 
     async def deleted(self, channel_id: str, thread_ts: str, message_ts: str) -> None:
         """A message in a thread is gone; a waiting prompt goes with it."""
-        session = await self.session_of_thread(channel_id, thread_ts)
-        if session is not None and session.turn_of_message(message_ts) is not None:
-            await self._engine.handle(session.session_id, ev.PromptDeleted(message_ts))
+        async with self._in_order(channel_id, thread_ts):
+            session = await self.session_of_thread(channel_id, thread_ts)
+            if session is not None and session.turn_of_message(message_ts) is not None:
+                await self._engine.handle(session.session_id, ev.PromptDeleted(message_ts))
 
     async def press(self, verb: str, user_id: str, channel_id: str, thread_ts: str, press_id: str) -> View | None:
         """A button in a session's thread. The thread says which session is meant, not the button's value."""
@@ -242,6 +254,10 @@ class FrontDesk:
         if session is None:
             return await self._press_lost(verb, await self._starter.find_root(channel_id, thread_ts))
         return await self._asked(session, verb, user_id, press_id)
+
+    def _in_order(self, channel_id: str, thread_ts: str) -> asyncio.Lock:
+        """Held by one message of a thread at a time, in the order in which they came: an edit follows its message."""
+        return self._order.setdefault((channel_id, thread_ts), asyncio.Lock())
 
     async def _press_lost(self, verb: str, lost: LostRoot | None) -> View | None:
         """A verb where no session is stored: only Retry begins one, and only where none ever ran."""

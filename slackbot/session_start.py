@@ -227,7 +227,7 @@ class SessionStarter:
             thread=Thread(
                 team_id=self._team_id, channel_id=request.channel_id, thread_ts=thread_ts, status_ts=thread_ts
             ),
-            launch=now * 1000,
+            launch=self._engine.now_milliseconds(),
         )
 
     async def _with_first_turn(self, session: Session, prompt: str) -> Session:

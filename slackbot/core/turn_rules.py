@@ -32,7 +32,7 @@ def queue_prompt(session: Session, event: ev.PromptReceived, now: int) -> Sessio
         )
     turn = _new_turn(event, now, TurnState.QUEUED)
     turn = replace(turn, context=session.asides)
-    return replace(session, history=(*session.history, turn), asides=())
+    return replace(session, history=_in_order(session.history, turn), asides=())
 
 
 def keep_prompt(session: Session, event: ev.PromptReceived, now: int) -> Session:
@@ -217,6 +217,19 @@ def answer_posted(session: Session, event: ev.AnswerPosted, now: int) -> Session
     if turn is None or turn.response_ts is not None:
         return session
     return session.with_turn(replace(turn, response_ts=event.response_ts))
+
+
+def _in_order(history: tuple[Turn, ...], turn: Turn) -> tuple[Turn, ...]:
+    """With one more turn at its end, but before those that wait whose messages are younger: Slack may deliver late."""
+    at = len(history)
+    while turn.prompt_ts is not None and at > 0:
+        before = history[at - 1]
+        if before.state is not TurnState.QUEUED or before.prompt_ts is None:
+            break
+        if float(before.prompt_ts) <= float(turn.prompt_ts):
+            break
+        at -= 1
+    return (*history[:at], turn, *history[at:])
 
 
 def _is_same_prompt(turn: Turn, other: Turn) -> bool:

@@ -40,8 +40,8 @@ from slackbot.views.words import (
 
 ROOT_EVENT_TYPE = "devflow_session"
 NO_WORDS = "(no words)"
-MAX_ROOT_TEXT = 39_000
-"""A post takes 40,000 characters of `text`: the whole prompt, until the session is stored. An update takes less.
+MAX_ROOT_TEXT = 40_000
+"""What a post takes as `text`: the whole prompt, until the session is stored. An update takes less.
 https://docs.slack.dev/reference/methods/chat.postMessage"""
 
 MAX_PROMPT = 1_500
