@@ -51,6 +51,7 @@ class DynamoStore:
     """
 
     def __init__(self, *, table: str, client: DynamoDBClient | None = None, threads: int = THREADS) -> None:
+        self.table = table
         self._owns_client = client is None
         self._client = client if client is not None else make_client(threads=threads)
         self._calls = DynamoCalls(self._client, table, threads)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import functools
 import threading
 import uuid
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from botocore import UNSIGNED
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
 from slackbot.adapters.dynamodb import DynamoStore
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 REGION = "us-east-1"
+URL = f"https://dynamodb.{REGION}.amazonaws.com/"
 
 _moto = BotocoreStubber()
 _one_at_a_time = threading.RLock()
@@ -31,7 +34,7 @@ _one_at_a_time = threading.RLock()
 @functools.cache
 def moto_client() -> DynamoDBClient:
     """A real client whose requests moto answers. One for all: making it takes a quarter of a second."""
-    client = make_client(region=REGION, endpoint_url=f"https://dynamodb.{REGION}.amazonaws.com", threads=16)
+    client = make_client(region=REGION, endpoint_url=URL, threads=16)
     sign_nothing(client)
     client.meta.events.register_last("before-send.dynamodb", _answer)
     return client
@@ -55,9 +58,19 @@ def sign_nothing(client: DynamoDBClient) -> None:
     client.meta.events.register("choose-signer.dynamodb", lambda **_: UNSIGNED)
 
 
+def answer(body: bytes, headers: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
+    """What DynamoDB answers to a request that came over a wire: status, headers, body."""
+    request = AWSPreparedRequest("POST", URL, HTTPHeaders.from_dict(dict(headers)), body, stream_output=False)
+    with _one_at_a_time:
+        made = _moto.process_request(request)
+    assert made is not None
+    status, answered, text = made
+    return status, dict(answered), text if isinstance(text, bytes) else text.encode()
+
+
 def _answer(request: Any, **_: Any) -> AWSResponse:
     with _one_at_a_time:
-        answer = _moto.process_request(request)
-    assert answer is not None
-    status, headers, body = answer
+        made = _moto.process_request(request)
+    assert made is not None
+    status, headers, body = made
     return AWSResponse(request.url, status, headers, MockRawResponse(body))
