@@ -5,6 +5,7 @@ It shows statuses and bodies as they come, so that tests can also say what no ho
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -30,7 +31,9 @@ class ScriptedWorker:
         token = self.token if token is None else token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         url = URL(self.gateway_url + path, encoded=True)
-        async with self._http.request(method, url, json=body, data=data, headers=headers) as answer:
+        async with self._http.request(
+            method, url, json=body, data=None if data is None else io.BytesIO(data), headers=headers
+        ) as answer:
             return answer.status, await answer.json() if answer.content_type == "application/json" else {}
 
     async def ready(self) -> None:
