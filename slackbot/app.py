@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import socket
 import time
@@ -36,6 +37,7 @@ from slackbot.gateway.worker_api import WorkerApi
 from slackbot.gateway.worker_desk import WorkerDesk, WorkerTerms
 from slackbot.listeners.told import Told
 from slackbot.performer import Performer, WorkerSettings
+from slackbot.policy import load_policies
 from slackbot.progress_board import ProgressBoard
 from slackbot.reconciler import Reconciler
 from slackbot.session_start import SessionStarter, StartLimits
@@ -113,13 +115,17 @@ async def run_bot(
         closing.push_async_callback(board.close)
         secret = _secret(settings.DEVFLOW_SECRET)
         worker = WorkerSettings(gateway_url=gateway_url, secret=secret)
-        performer = Performer(chat=chat, tasks=tasks, code_host=code_host, board=board, worker=worker)
+        policies = load_policies(settings.DEVFLOW_POLICY)
+        limits_of = functools.partial(policies.limits_of, limits=settings.limits)
+        performer = Performer(
+            chat=chat, tasks=tasks, code_host=code_host, board=board, worker=worker, policies=policies
+        )
         engine = Engine(
             store,
             performer,
             replica_id=f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
             now=time.time,
-            limits=settings.limits,
+            limits_of=limits_of,
             retry_seconds=pace.retry,
         )
         closing.push_async_callback(engine.drain, pace.drain)
@@ -133,7 +139,7 @@ async def run_bot(
             chat=chat,
             code_host=code_host,
             board=board,
-            terms=WorkerTerms(limits=settings.limits),
+            terms=WorkerTerms(limits_of=limits_of),
             secrets=settings.secrets(),
             long_poll_seconds=pace.long_poll,
         )
@@ -155,6 +161,7 @@ async def run_bot(
                 max_sessions_per_user=settings.DEVFLOW_MAX_SESSIONS_PER_USER,
                 default_agent=settings.DEVFLOW_AGENT,
             ),
+            policies=policies,
         )
         front_desk = FrontDesk(
             engine=engine,
@@ -173,7 +180,7 @@ async def run_bot(
             engine=engine,
             store=store,
             tasks=tasks,
-            limits=settings.limits,
+            limits_of=limits_of,
             now=time.time,
             interval_seconds=settings.DEVFLOW_RECONCILE_SECONDS,
         )

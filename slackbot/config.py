@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from slackbot.core.access import AccessPolicy
 from slackbot.core.errors import ConfigError
 from slackbot.core.events import Limits
+from slackbot.policy import read_policies
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
 
@@ -86,6 +87,10 @@ class Settings(BaseModel):
     """A turn longer than that is cancelled."""
     DEVFLOW_RECONCILE_SECONDS: float = Field(default=10, gt=0)
     """How often tasks are looked at; one DescribeTasks call for each hundred of them."""
+    DEVFLOW_POLICY: Path | None = None
+    """A TOML file of rules for single repositories (docs/operations.md)."""
+    DEVFLOW_AUDIT_LOG: Path | None = None
+    """File that the audit log is appended to, one JSON object a line; unset = stdout."""
     DEVFLOW_STATE_DIR: Path | None = None
     """Where local tasks keep their files; needed with DEVFLOW_TASKS=local."""
     DEVFLOW_LOG_FORMAT: Literal["auto", "json", "text"] = "auto"
@@ -202,6 +207,7 @@ def _faults(settings: Settings) -> list[str]:
     if secret is not None and len(secret.get_secret_value()) < 32:
         faults.append("DEVFLOW_SECRET: it must have at least 32 characters")
     faults += _key_faults(settings)
+    faults += read_policies(settings.DEVFLOW_POLICY)[1]
     for name, pattern, shape in (
         ("DEVFLOW_ALLOWED_USERS", r"\*|[UWS][A-Z0-9]{2,}", "Slack ids that begin with U, W or S, or `*`"),
         ("DEVFLOW_ALLOWED_CHANNELS", r"[CGD][A-Z0-9]{2,}", "Slack ids that begin with C, G or D"),

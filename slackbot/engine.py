@@ -24,6 +24,7 @@ from slackbot.core.errors import DevflowError, NotFound, TemporaryError
 from slackbot.core.history_budget import fit
 from slackbot.core.item import from_item, to_item
 from slackbot.core.ports import SessionStore
+from slackbot.core.repository_policy import LimitsOf
 from slackbot.core.session import TTL_SECONDS, Lease, Session
 from slackbot.core.transitions import decide
 from slackbot.quiet_time import QuietTime
@@ -64,7 +65,10 @@ class PerformsEffects(Protocol):
 
 
 class Engine:
-    """The one place that changes sessions. `now` gives Unix seconds; `replica_id` names this process."""
+    """The one place that changes sessions. `now` gives Unix seconds; `replica_id` names this process.
+
+    `on_saved` is told of each write of this process, the session before (None: a new one) and after it.
+    """
 
     def __init__(
         self,
@@ -73,14 +77,16 @@ class Engine:
         *,
         replica_id: str,
         now: Callable[[], float],
-        limits: ev.Limits,
+        limits_of: LimitsOf,
         retry_seconds: float = 1.0,
+        on_saved: Callable[[Session | None, Session], None] = lambda before, after: None,
     ) -> None:
         self._store = store
         self._performer = performer
         self._replica_id = replica_id
         self._now = now
-        self._limits = limits
+        self._limits_of = limits_of
+        self._on_saved = on_saved
         self._retry_seconds = retry_seconds
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._lanes: dict[tuple[str, str], _Lane] = {}
@@ -181,13 +187,16 @@ class Engine:
         lease = after.lease
         foreign = lease is not None and lease.owner != self._replica_id and lease.until > now
         if not any(is_lasting(effect, after) for effect in owed(after)):
-            return replace(after, lease=lease if foreign else None, due_at=next_deadline(after, self._limits))
+            return replace(
+                after, lease=lease if foreign else None, due_at=next_deadline(after, self._limits_of(after.repository))
+            )
         if foreign and lease is not None:
             return replace(after, due_at=lease.until)
         until = now + LEASE_SECONDS
         return replace(after, lease=Lease(self._replica_id, until), due_at=until)
 
     def _after_save(self, before: Session | None, after: Session) -> None:
+        self._on_saved(before, after)
         self._quiet.disturb()
         known = set(owed(before)) if before is not None else set()
         effects = owed(after)
@@ -211,7 +220,7 @@ class Engine:
     def _must_touch(self, session: Session, event: ev.Event) -> bool:
         if not isinstance(event, ev.TimePassed):
             return False
-        deadline = next_deadline(session, self._limits)
+        deadline = next_deadline(session, self._limits_of(session.repository))
         lease_ran_out = session.lease is None or session.lease.until <= self.now()
         return (deadline is not None and deadline <= self.now()) or (
             session.due_at is not None and session.due_at <= self.now() and lease_ran_out

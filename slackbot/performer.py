@@ -16,6 +16,7 @@ from slackbot.core import events as ev
 from slackbot.core.errors import NotFound, PermanentError, TemporaryError, ThreadUnreachable
 from slackbot.core.naming import client_token_for, title_for
 from slackbot.core.ports import BranchTaken, Chat, CodeHost, Message, Metadata, TaskRequest, Tasks
+from slackbot.core.repository_policy import Policies
 from slackbot.core.session import Session, Turn, TurnState
 from slackbot.core.worker_token import sign_worker_token
 from slackbot.engine import NotYet
@@ -59,12 +60,14 @@ class Performer:
         code_host: CodeHost,
         board: ProgressBoard,
         worker: WorkerSettings,
+        policies: Policies,
     ) -> None:
         self._chat = chat
         self._tasks = tasks
         self._code_host = code_host
         self._board = board
         self._worker = worker
+        self._policies = policies
         self._marked: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     async def perform(self, effect: fx.Effect, session: Session, *, first: bool) -> ev.Event | None:
@@ -272,6 +275,7 @@ class Performer:
 
     async def _run_task(self, effect: fx.RunTask, session: Session) -> ev.Event | None:
         token = sign_worker_token(self._worker.secret, session.session_id, effect.launch)
+        rule = self._policies.of(session.repository)
         request = TaskRequest(
             session_id=session.session_id,
             launch=effect.launch,
@@ -281,6 +285,9 @@ class Performer:
                 "DEVFLOW_SESSION_ID": session.session_id,
                 "DEVFLOW_WORKER_TOKEN": token,
             },
+            task_definition=rule.task_definition if rule else None,
+            cpu=rule.cpu if rule else None,
+            memory=rule.memory if rule else None,
         )
         try:
             task = await self._tasks.run_task(request)

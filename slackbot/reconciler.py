@@ -15,6 +15,8 @@ import structlog
 from slackbot.core import events as ev
 from slackbot.core.errors import DevflowError, IllegalTransition, NotFound, PermanentError
 from slackbot.core.ports import SessionStore, TaskObservation, Tasks
+from slackbot.core.repository_name import RepositoryName
+from slackbot.core.repository_policy import LimitsOf
 from slackbot.core.session import Session, Status
 from slackbot.engine import Engine
 
@@ -35,7 +37,7 @@ class Reconciler:
         engine: Engine,
         store: SessionStore,
         tasks: Tasks,
-        limits: ev.Limits,
+        limits_of: LimitsOf,
         now: Callable[[], float],
         interval_seconds: float,
         orphan_seconds: float = 120.0,
@@ -43,7 +45,7 @@ class Reconciler:
         self._engine = engine
         self._store = store
         self._tasks = tasks
-        self._limits = limits
+        self._limits_of = limits_of
         self._now = now
         self._interval_seconds = interval_seconds
         self._orphan_seconds = orphan_seconds
@@ -86,11 +88,16 @@ class Reconciler:
 
     async def _visit_due(self) -> None:
         now = int(self._now())
-        due = [entry.session_id async for entry in self._store.scan(now, due_by=now)]
-        for session_id in due:
-            event = ev.TimePassed(limits=self._limits, listening_since=self._listening_since)
-            await self._tell(session_id, event)
-            self._engine.visit(session_id)
+        due = [entry async for entry in self._store.scan(now, due_by=now)]
+        for entry in due:
+            try:
+                repository = RepositoryName(entry.repository_owner, entry.repository_name)
+            except DevflowError as error:
+                log.warning("session_unreadable", session_id=entry.session_id, why=error.summary)
+                continue
+            event = ev.TimePassed(limits=self._limits_of(repository), listening_since=self._listening_since)
+            await self._tell(entry.session_id, event)
+            self._engine.visit(entry.session_id)
 
     async def _observe_tasks(self) -> None:
         arns: dict[str, tuple[str, int]] = {}

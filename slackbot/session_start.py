@@ -18,6 +18,7 @@ from slackbot.core.errors import DevflowError, PermanentError, Refused, Temporar
 from slackbot.core.naming import branch_name_for
 from slackbot.core.ports import Chat, CodeHost, Repository, SessionStore
 from slackbot.core.repository_name import RepositoryName
+from slackbot.core.repository_policy import Policies
 from slackbot.core.session import TTL_SECONDS, Branch, Session, Status, Thread, Turn, TurnState, derive_session_id
 from slackbot.engine import Engine
 from slackbot.views.card import MAX_PROMPT, RootRequest, parse_root_metadata, prompt_of_root, root, root_metadata
@@ -78,6 +79,7 @@ class SessionStarter:
         team_id: str,
         bot_user_id: str,
         limits: StartLimits,
+        policies: Policies,
     ) -> None:
         self._engine = engine
         self._store = store
@@ -87,6 +89,7 @@ class SessionStarter:
         self._team_id = team_id
         self._bot_user_id = bot_user_id
         self._limits = limits
+        self._policies = policies
 
     async def start(self, request: StartRequest) -> Session:
         """Posts the root and stores the session, durable on return. Raises before the root what is wrong."""
@@ -98,7 +101,7 @@ class SessionStarter:
                 "GitHub or Slack took too long to answer, so nothing was started.", "Try again in a moment."
             ) from error
         base_branch = request.base_branch or repository.default_branch
-        agent = request.agent or self._limits.default_agent
+        agent = request.agent or self._policies.agent_of(repository.name) or self._limits.default_agent
         view = root(
             request.prompt,
             repository.name,
@@ -170,6 +173,9 @@ class SessionStarter:
         check_repository(request.repository, self._admission.policy)
         await self.check_limits(request.user_id)
         repository = await self._code_host.find_repository(request.repository)
+        # It may have been renamed or moved: what counts is what it is called now.
+        check_repository(repository.name, self._admission.policy)
+        self._policies.check_channel(repository.name, request.channel_id)
         if repository.archived:
             raise PermanentError(
                 f"`{request.repository}` is archived, so nothing can be pushed to it.",

@@ -85,7 +85,11 @@ def run_parameters(placement: Placement, request: TaskRequest, deployment: str) 
     `PermanentError` when the overrides are larger than ECS takes.
     """
     environment = [{"name": name, "value": value} for name, value in sorted(request.environment.items())]
-    overrides = {"containerOverrides": [{"name": placement.container, "environment": environment}]}
+    overrides: dict[str, Any] = {"containerOverrides": [{"name": placement.container, "environment": environment}]}
+    if request.cpu:
+        overrides["cpu"] = request.cpu
+    if request.memory:
+        overrides["memory"] = request.memory
     if len(json.dumps(overrides)) > MAX_OVERRIDES:
         raise PermanentError(
             f"What the worker must be told at its start is larger than the {MAX_OVERRIDES} characters that ECS takes.",
@@ -97,7 +101,7 @@ def run_parameters(placement: Placement, request: TaskRequest, deployment: str) 
     network["assignPublicIp"] = "ENABLED" if placement.assign_public_ip else "DISABLED"
     parameters: dict[str, Any] = {
         "cluster": placement.cluster,
-        "taskDefinition": placement.task_definition,
+        "taskDefinition": request.task_definition or placement.task_definition,
         "count": 1,
         "clientToken": request.client_token,
         "startedBy": deployment,

@@ -97,6 +97,12 @@ class TaskRequest:
     launch: int
     client_token: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    task_definition: str | None = None
+    """Family, or family:revision, in place of the deployment's; a system without such things ignores it."""
+    cpu: str | None = None
+    """CPU units, in place of the task definition's."""
+    memory: str | None = None
+    """MiB, in place of the task definition's."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import fnmatch
 import re
 import shlex
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +32,9 @@ FARGATE_MEMORY = {
 }
 """CPU units -> MiB that Fargate offers with them; a size that is not named here is left to ECS to judge.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size"""
+
+LimitsOf = Callable[[RepositoryName], Limits]
+"""How long things may take in sessions on one repository."""
 
 _GLOB = re.compile(r"[\w.*?\[\]!-]+/[\w.*?\[\]!-]+", re.ASCII)
 _BRACKETS = re.compile(r"(?:[^\[\]]|\[!?[^\[\]]+\])*")

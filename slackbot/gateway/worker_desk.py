@@ -19,6 +19,7 @@ from slackbot.core.clipping import MAX_RESPONSE_BYTES, clip
 from slackbot.core.errors import DevflowError, Fenced, IllegalTransition, NotFound, TemporaryError, ThreadUnreachable
 from slackbot.core.ports import AccessToken, Chat, CodeHost
 from slackbot.core.redaction import redact
+from slackbot.core.repository_policy import LimitsOf
 from slackbot.core.session import Session, Status, Turn, TurnState
 from slackbot.core.slack_text import leading_mention, plain_text
 from slackbot.core.transitions import decide
@@ -41,7 +42,7 @@ MAX_PROMPT_CHARACTERS = 200_000
 class WorkerTerms:
     """What a worker is told of its limits and of its name in git."""
 
-    limits: ev.Limits
+    limits_of: LimitsOf
     committer_name: str = "DevFlow"
     committer_email: str = "devflow[bot]@users.noreply.devflow.invalid"
 
@@ -82,7 +83,7 @@ class WorkerDesk:
     async def session_info(self, identity: WorkerIdentity) -> wp.SessionInfo:
         session = await self._live(identity)
         repository = await self._code_host.find_repository(session.repository)
-        limits = self._terms.limits
+        limits = self._terms.limits_of(session.repository)
         return wp.SessionInfo(
             session_id=session.session_id,
             repository_owner=session.repository.owner,
