@@ -207,13 +207,15 @@ class EcsTasks:
         place = task_place(task_arn)
         if place is None:
             return
+        cluster = self._cluster_of(place[0])
         try:
-            self._client.stop_task(cluster=self._cluster_of(place[0]), task=task_arn, reason=reason[:MAX_REASON])
+            self._client.stop_task(cluster=cluster, task=task_arn, reason=reason[:MAX_REASON])
         except (BotoCoreError, ClientError) as error:
-            if error_code(error) in ("InvalidParameterException", "ClientException") and _NOT_FOUND.search(
-                error_message(error)
-            ):
+            code = error_code(error)
+            if code in ("InvalidParameterException", "ClientException") and _NOT_FOUND.search(error_message(error)):
                 return
+            if code == "ClusterNotFoundException" and cluster != self._placement.cluster:
+                return  # a cluster that was deleted runs nothing
             raise translate(error, "stop a task") from error
 
     def _list(self) -> list[TaskObservation]:
