@@ -102,6 +102,8 @@ class SandboxProcess:
         assert self._process.stdout is not None
         readable, _, _ = select.select([self._process.stdout], [], [], PATIENCE_SECONDS)
         line = self._process.stdout.readline() if readable else ""
+        if not line:
+            self.kill()
         assert line, f"the sandbox did not start: {self.stderr_path.read_text()}"
         self.addresses = json.loads(line)
         return self

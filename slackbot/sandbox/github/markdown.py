@@ -43,6 +43,10 @@ def _blocks(lines: list[str], resolve: Resolve, nested: int = 0) -> list[Html]:
         line = lines[position]
         if not line.strip():
             position += 1
+        elif line.lstrip().startswith("<!--"):  # a comment: in the text, and not to be seen
+            while position < len(lines) and "-->" not in lines[position]:
+                position += 1
+            position += 1
         elif fence := _FENCE.match(line):
             end = position + 1
             while end < len(lines) and not lines[end].lstrip().startswith(fence.group(1)):
