@@ -22,8 +22,8 @@ from slackbot.core.deadlines import next_deadline
 from slackbot.core.effects import Effect, MakeBranch, RunTask, UpdateCard, is_lasting, owed
 from slackbot.core.errors import DevflowError, NotFound, TemporaryError
 from slackbot.core.history_budget import fit
-from slackbot.core.item import from_item, to_item
-from slackbot.core.ports import SessionStore
+from slackbot.core.item import BUDGET_BYTES, from_item, item_size_bytes, to_item
+from slackbot.core.ports import Item, SessionStore
 from slackbot.core.repository_policy import LimitsOf
 from slackbot.core.session import TTL_SECONDS, Lease, Session
 from slackbot.core.transitions import decide
@@ -111,8 +111,8 @@ class Engine:
 
     async def create(self, session: Session) -> bool:
         """Stores a new session and begins what it is owed; False when its thread has one already."""
-        sealed = self._seal(None, session)
-        if not await self._store.create(to_item(sealed), self.now()):
+        sealed, item = self._sealed(session)
+        if not await self._store.create(item, self.now()):
             return False
         self._after_save(None, sealed)
         return True
@@ -138,8 +138,8 @@ class Engine:
                 after = decide(before, event, self.now())
                 if after is before and not self._must_touch(before, event):
                     return before
-                sealed = self._seal(before, after)
-                if await self._store.replace(to_item(sealed), before.write_version):
+                sealed, item = self._sealed(after)
+                if await self._store.replace(item, before.write_version):
                     self._after_save(before, sealed)
                     return sealed
                 await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311  spreads replicas, guards nothing
@@ -176,14 +176,23 @@ class Engine:
 
     # ----------------------------------------------------------------------------------- saving
 
-    def _seal(self, before: Session | None, after: Session) -> Session:
+    def _sealed(self, after: Session) -> tuple[Session, Item]:
+        """The session as it is to be written, and its item, which is small enough."""
+        sealed = self._seal(after)
+        item = to_item(sealed)
+        if item_size_bytes(item) > BUDGET_BYTES:
+            # What had to leave the history may change what is owed, so it is sealed once more.
+            sealed = self._seal(fit(after))
+            item = to_item(sealed)
+        return sealed, item
+
+    def _seal(self, after: Session) -> Session:
         """What every write carries: version, times, the lease for what is owed, the card as last drawn."""
         now = self.now()
         after = replace(after, write_version=after.write_version + 1, updated_at=now, ttl=now + TTL_SECONDS)
         told = self._told_cards.get(after.session_id)
         if told is not None and after.thread.status_ts is not None and after.thread.card != told:
             after = replace(after, thread=replace(after.thread, card=told))
-        after = fit(after)
         lease = after.lease
         foreign = lease is not None and lease.owner != self._replica_id and lease.until > now
         if not any(is_lasting(effect, after) for effect in owed(after)):
@@ -351,8 +360,8 @@ class Engine:
     async def _take_lease(self, session: Session) -> None:
         """Takes or renews the lease for debts that another process left, or that took long."""
         mine = replace(session, lease=None)
-        sealed = self._seal(session, mine)
-        if await self._store.replace(to_item(sealed), session.write_version):
+        _, item = self._sealed(mine)
+        if await self._store.replace(item, session.write_version):
             log.debug("lease_taken", session_id=session.session_id)
 
 

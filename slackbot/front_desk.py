@@ -6,6 +6,7 @@ Listeners call it; it calls admission, the starter and the engine, and returns w
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -220,7 +221,9 @@ class FrontDesk:
             await self._starter.check_limits(session.user_id)
         event = ev.PromptReceived(turn_id=turn_id, user_id=reply.user_id, prompt=said.text, prompt_ts=reply.message_ts)
         await self._engine.handle(session.session_id, event, read=session)
-        log.info("prompt_stored", session_id=session.session_id, turn_id=turn_id, user_id=reply.user_id)
+        # Said once this is acknowledged: Slack need not wait for a log file.
+        said_later = functools.partial(log.info, session_id=session.session_id, turn_id=turn_id, user_id=reply.user_id)
+        asyncio.get_running_loop().call_soon(said_later, "prompt_stored")
         return None
 
     async def edited(self, reply: Reply) -> None:

@@ -39,9 +39,9 @@ _CREATE = """
         ttl = excluded.ttl, due_at = excluded.due_at, write_version = excluded.write_version, item = excluded.item
     WHERE devflow_sessions.ttl <= :now
 """
+# Whose a session is and when it began never changes; naming them would write their index anew each time.
 _REPLACE = """
-    UPDATE devflow_sessions SET user_id = :user_id, created_at = :created_at, ttl = :ttl, due_at = :due_at,
-        write_version = :write_version, item = :item
+    UPDATE devflow_sessions SET ttl = :ttl, due_at = :due_at, write_version = :write_version, item = :item
     WHERE session_id = :session_id AND write_version = :expected
 """
 _DELETE = "DELETE FROM devflow_sessions WHERE session_id = ? AND write_version = ?"
