@@ -25,6 +25,7 @@ from slackbot.adapters.slack import SlackChat
 from slackbot.adapters.socket_mode import SocketKeeper, build_app
 from slackbot.adapters.sqlite import SqliteStore
 from slackbot.admission import Admission
+from slackbot.audit import AuditLog, AuditStream
 from slackbot.config import Settings
 from slackbot.core import events as ev
 from slackbot.core.errors import ConfigError, DevflowError, IllegalTransition, NotFound
@@ -115,6 +116,9 @@ async def run_bot(
         closing.push_async_callback(board.close)
         secret = _secret(settings.DEVFLOW_SECRET)
         worker = WorkerSettings(gateway_url=gateway_url, secret=secret)
+        audit_stream = AuditStream(settings.DEVFLOW_AUDIT_LOG)
+        closing.callback(audit_stream.close)
+        audit = AuditLog(audit_stream.write, now=time.time)
         policies = load_policies(settings.DEVFLOW_POLICY)
         limits_of = functools.partial(policies.limits_of, limits=settings.limits)
         performer = Performer(
@@ -127,6 +131,7 @@ async def run_bot(
             now=time.time,
             limits_of=limits_of,
             retry_seconds=pace.retry,
+            on_saved=audit.saved,
         )
         closing.push_async_callback(engine.drain, pace.drain)
 
@@ -140,6 +145,7 @@ async def run_bot(
             code_host=code_host,
             board=board,
             terms=WorkerTerms(limits_of=limits_of),
+            audit=audit,
             secrets=settings.secrets(),
             long_poll_seconds=pace.long_poll,
         )
@@ -168,6 +174,7 @@ async def run_bot(
             store=store,
             starter=starter,
             admission=admission,
+            audit=audit,
             team_id=identity.team_id,
             bot_user_id=identity.user_id,
             workspace_url=identity.url or "",
@@ -183,6 +190,7 @@ async def run_bot(
             limits_of=limits_of,
             now=time.time,
             interval_seconds=settings.DEVFLOW_RECONCILE_SECONDS,
+            on_orphan_stopped=audit.orphan_stopped,
         )
         closing.push_async_callback(keeper.drain, pace.drain)
         closing.push_async_callback(keeper.stop_intake)

@@ -8,17 +8,19 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import structlog
 
 from slackbot.admission import Admission
+from slackbot.audit import AuditLog
 from slackbot.core import command_text as ct
 from slackbot.core import events as ev
 from slackbot.core.access import Action, check_action
-from slackbot.core.errors import IllegalTransition, NotFound
+from slackbot.core.errors import IllegalTransition, NotFound, Refused
 from slackbot.core.ports import IndexEntry, SessionStore
 from slackbot.core.session import Session, Status, derive_session_id
 from slackbot.engine import Engine
@@ -69,6 +71,7 @@ class FrontDesk:
         store: SessionStore,
         starter: SessionStarter,
         admission: Admission,
+        audit: AuditLog,
         team_id: str,
         bot_user_id: str,
         workspace_url: str,
@@ -78,6 +81,7 @@ class FrontDesk:
         self._store = store
         self._starter = starter
         self._admission = admission
+        self._audit = audit
         self._team_id = team_id
         self._bot_user_id = bot_user_id
         self._workspace_url = workspace_url
@@ -92,6 +96,10 @@ class FrontDesk:
 
         `press_id` names this very command, so that Slack's repetition of it is not a second one.
         """
+        with self._refusals_audited("command", user_id, channel_id):
+            return await self._command(user_id, channel_id, text, press_id)
+
+    async def _command(self, user_id: str, channel_id: str, text: str, press_id: str) -> View | None:
         command = ct.parse_command(text, self._hosts)
         if isinstance(command, ct.HelpCommand):
             return help_text()
@@ -189,8 +197,9 @@ class FrontDesk:
 
     async def reply(self, reply: Reply) -> View | None:
         """Somebody wrote in a thread. Returns what this person alone is to read, or None."""
-        async with self._in_order(reply.channel_id, reply.thread_ts):
-            return await self._reply(reply)
+        with self._refusals_audited("reply", reply.user_id, reply.channel_id, reply.thread_ts):
+            async with self._in_order(reply.channel_id, reply.thread_ts):
+                return await self._reply(reply)
 
     async def _reply(self, reply: Reply) -> View | None:
         session = await self.session_of_thread(reply.channel_id, reply.thread_ts)
@@ -251,6 +260,22 @@ class FrontDesk:
 
     async def press(self, verb: str, user_id: str, channel_id: str, thread_ts: str, press_id: str) -> View | None:
         """A button in a session's thread. The thread says which session is meant, not the button's value."""
+        with self._refusals_audited(verb, user_id, channel_id, thread_ts):
+            return await self._press(verb, user_id, channel_id, thread_ts, press_id)
+
+    @contextmanager
+    def _refusals_audited(
+        self, asked: str, user_id: str, channel_id: str, thread_ts: str | None = None
+    ) -> Iterator[None]:
+        try:
+            yield
+        except Refused as error:
+            session_id = derive_session_id(self._team_id, channel_id, thread_ts) if thread_ts else None
+            details = {"asked": asked, "channel_id": channel_id, "why": error.summary}
+            self._audit.record("refused", actor=user_id, session_id=session_id, details=details)
+            raise
+
+    async def _press(self, verb: str, user_id: str, channel_id: str, thread_ts: str, press_id: str) -> View | None:
         await self._admission.person(user_id)
         await self._admission.channel(channel_id, must_post=False)
         session = await self.session_of_thread(channel_id, thread_ts)

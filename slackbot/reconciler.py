@@ -41,10 +41,12 @@ class Reconciler:
         now: Callable[[], float],
         interval_seconds: float,
         orphan_seconds: float = 120.0,
+        on_orphan_stopped: Callable[[TaskObservation], None] = lambda task: None,
     ) -> None:
         self._engine = engine
         self._store = store
         self._tasks = tasks
+        self._on_orphan_stopped = on_orphan_stopped
         self._limits_of = limits_of
         self._now = now
         self._interval_seconds = interval_seconds
@@ -144,6 +146,7 @@ class Reconciler:
         log.warning("orphan_stopped", task_arn=task.task_arn, session_id=task.session_id)
         try:
             await self._tasks.stop_task(task.task_arn, "DevFlow: no session owns this task")
+            self._on_orphan_stopped(task)
         except PermanentError as error:
             # One that may not be stopped must not keep the others from it.
             log.warning("orphan_not_stopped", task_arn=task.task_arn, why=error.summary)

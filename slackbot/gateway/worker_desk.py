@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from slackbot import worker_protocol as wp
+from slackbot.audit import AuditLog
 from slackbot.core import events as ev
 from slackbot.core.clipping import MAX_RESPONSE_BYTES, clip
 from slackbot.core.errors import DevflowError, Fenced, IllegalTransition, NotFound, TemporaryError, ThreadUnreachable
@@ -59,6 +60,7 @@ class WorkerDesk:
         code_host: CodeHost,
         board: ProgressBoard,
         terms: WorkerTerms,
+        audit: AuditLog,
         secrets: tuple[str, ...],
         long_poll_seconds: float = wp.LONG_POLL_SECONDS,
         clock: Callable[[], float] = time.monotonic,
@@ -69,6 +71,7 @@ class WorkerDesk:
         self._code_host = code_host
         self._board = board
         self._terms = terms
+        self._audit = audit
         self._secrets = secrets
         self._long_poll_seconds = long_poll_seconds
         self._clock = clock
@@ -197,7 +200,13 @@ class WorkerDesk:
             repository = await self._code_host.find_repository(session.repository)
             token = await self._code_host.mint_token(repository)
             self._tokens[key] = token
-            log.info("token_minted", session_id=identity.session_id, repository=session.repository.full_name)
+            self._audit.record(
+                "token_minted",
+                actor=f"worker:{identity.launch}",
+                session_id=identity.session_id,
+                repository=session.repository.full_name,
+                details={"expires_at": token.expires_at},
+            )
             while len(self._tokens) > 2_000:
                 self._tokens.pop(next(iter(self._tokens)))
         return wp.GithubToken(token=token.token, expires_at=token.expires_at)

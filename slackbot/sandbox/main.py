@@ -246,6 +246,7 @@ def _bot_environment(
         "DEVFLOW_STORE": f"sqlite:{state.store_path}",
         "DEVFLOW_TASKS": "local",
         "DEVFLOW_STATE_DIR": str(state.directory),
+        "DEVFLOW_AUDIT_LOG": str(state.directory / "audit.log"),
         "DEVFLOW_RECONCILE_SECONDS": "2",
         **{name: value for name, value in environment.items() if value.strip()},
         "DEVFLOW_GATEWAY_LISTEN": f"127.0.0.1:{ports.gateway}",

@@ -1,0 +1,92 @@
+"""What a write of a session says that somebody did: the session before and after it -> lines of the audit log. Pure.
+
+The engine's writes are conditional, so each act shows in exactly one of them, whichever replica made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from slackbot.core.session import Session, Turn
+from slackbot.core.turn_rules import BY_CLOCK
+
+DEVFLOW = "devflow"
+"""The actor of what no person asked for: limits, failures, tasks."""
+
+Details = Mapping[str, str | int | bool | None]
+
+
+@dataclass(frozen=True)
+class Act:
+    """`actor`: a Slack user id, or `devflow`. `details` never hold a secret, a prompt or an answer."""
+
+    action: str
+    actor: str
+    details: Details = field(default_factory=dict)
+
+
+def acts_of(before: Session | None, after: Session) -> list[Act]:
+    """In the order in which they are told; empty for a write that only keeps the books."""
+    if before is None:
+        return [_requested(after)]
+    return [*_of_turns(before, after), *_of_pull_request(before, after), *_of_task(before, after), *_end(before, after)]
+
+
+def _requested(session: Session) -> Act:
+    details: dict[str, str | int | bool | None] = {
+        "channel_id": session.thread.channel_id,
+        "thread_ts": session.thread.thread_ts,
+        "base_branch": session.base_branch,
+        "branch_name": session.branch_name,
+        "agent": session.agent,
+    }
+    if session.history:
+        details["turn_id"] = session.history[0].turn_id
+    return Act("session_requested", session.user_id, details)
+
+
+def _of_turns(before: Session, after: Session) -> Iterator[Act]:
+    known = {turn.turn_id: turn for turn in before.history}
+    for turn in after.history:
+        earlier = known.get(turn.turn_id)
+        if earlier is None:
+            # A prompt's turn is named after its message; a retry's after the press, with the prompt of another one.
+            is_prompt = turn.prompt_ts is not None and turn.turn_id.endswith(f":{turn.prompt_ts}")
+            details: dict[str, str | int | bool | None] = {"turn_id": turn.turn_id}
+            if turn.state.is_ended:
+                details["kept"] = True
+            yield Act("prompt_accepted" if is_prompt else "retried", turn.user_id, details)
+        if turn.cancelled_by is not None and (earlier is None or earlier.cancelled_by is None):
+            yield Act("cancelled", _canceller(turn), {"turn_id": turn.turn_id})
+
+
+def _canceller(turn: Turn) -> str:
+    return DEVFLOW if turn.cancelled_by in (None, BY_CLOCK) else str(turn.cancelled_by)
+
+
+def _of_pull_request(before: Session, after: Session) -> Iterator[Act]:
+    asked = after.pull_request
+    if asked.requested_at is not None and before.pull_request.requested_at is None:
+        yield Act("pull_request_requested", asked.requested_by or DEVFLOW, {"branch_name": after.branch_name})
+    if after.pr_number is not None and after.pr_number != before.pr_number:
+        actor = before.pull_request.requested_by or DEVFLOW
+        yield Act("pull_request_opened", actor, {"pr_number": after.pr_number, "pr_url": after.pr_url})
+
+
+def _of_task(before: Session, after: Session) -> Iterator[Act]:
+    if before.ecs_task_arn is not None and after.ecs_task_arn != before.ecs_task_arn:
+        details: dict[str, str | int | bool | None] = {"task_arn": before.ecs_task_arn, "launch": before.launch}
+        if after.launch == before.launch:
+            details |= {"stop_code": after.task.stop_code, "exit_code": after.task.exit_code}
+        yield Act("task_stopped", DEVFLOW, details)
+    if after.ecs_task_arn is not None and after.ecs_task_arn != before.ecs_task_arn:
+        details = {"task_arn": after.ecs_task_arn, "launch": after.launch}
+        details["task_definition_arn"] = after.ecs_task_definition_arn
+        yield Act("task_started", DEVFLOW, details)
+
+
+def _end(before: Session, after: Session) -> Iterator[Act]:
+    if before.status.is_live and not after.status.is_live and after.ended is not None:
+        details = {"by": str(after.ended.by), "status": str(after.status)}
+        yield Act("stopped", after.ended.user_id or DEVFLOW, details)
