@@ -102,6 +102,19 @@ async def test_spot_is_asked_for_by_its_capacity_provider(endpoint: EcsEndpoint)
     assert network == {"subnets": ["subnet-1", "subnet-2"], "assignPublicIp": "ENABLED"}
 
 
+async def test_a_repository_may_have_a_task_of_its_own(endpoint: EcsEndpoint) -> None:
+    """Family, CPU and memory of the policy take the place of the deployment's; without any, none is sent."""
+    endpoint.families["devflow-large"] = 1
+    tasks = endpoint.open()
+    own = TaskRequest(SESSION, 1, f"{SESSION}-1", {}, task_definition="devflow-large", cpu="2048", memory="8192")
+    task = await tasks.run_task(own)
+    await tasks.close()
+    (asked,) = endpoint.called("RunTask")
+    assert asked["taskDefinition"] == "devflow-large"
+    assert (asked["overrides"]["cpu"], asked["overrides"]["memory"]) == ("2048", "8192")
+    assert (task.task_definition_arn or "").endswith(":task-definition/devflow-large:1")
+
+
 async def test_a_repeated_launch_is_asked_for_in_the_same_words(endpoint: EcsEndpoint) -> None:
     """Also with the environment in another order, or ECS would call it another request."""
     tasks, other = endpoint.open(), endpoint.open()
