@@ -59,10 +59,11 @@ def link(url: str | None, label: str) -> str:
 
 def branch_link(session: Session) -> str:
     """The working branch, with a link once it is made."""
-    name = code(session.branch_name)
-    if session.branch.base_sha is None:
-        return name
-    return link(f"{session.repository_url}/tree/{quote(session.branch_name, safe='/')}", name)
+    if session.branch.base_sha is None or not is_web_url(session.repository_url):
+        return code(session.branch_name)
+    # Slack shows backticks in a link's label as they are.
+    address = f"{session.repository_url}/tree/{quote(session.branch_name, safe='/')}"
+    return link(address, shown_line(session.branch_name, 200) or "?")
 
 
 def repository_link(full_name: str, url: str | None) -> str:

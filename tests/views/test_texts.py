@@ -40,7 +40,7 @@ from tests.views.block_limits import as_read, buttons, check, labels
 
 SHOP = "https://github.com/acme/shop"
 BRANCH = "devflow/fix-the-test-0b0c0d0e"
-BRANCH_LINK = f"<{SHOP}/tree/{BRANCH}|`{BRANCH}`>"
+BRANCH_LINK = f"<{SHOP}/tree/{BRANCH}|{BRANCH}>"
 PR = f"{SHOP}/pull/12"
 
 
