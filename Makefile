@@ -1,6 +1,6 @@
 # DevFlow: `make sandbox` tries it, `make test` tests it. Everything is installed into .venv, with pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox demo test lint bench clean
+.PHONY: help install sandbox demo test test-dynamodb-local lint bench clean
 
 VENV := .venv
 RUN := $(VENV)/bin
@@ -12,7 +12,7 @@ PROMPT ?= printf '\nTried with DevFlow.\n' >> README.md && git diff --stat
 export PROMPT
 
 help: ## what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 install: $(VENV)/.installed ## the venv and the pinned packages DevFlow runs with
 
@@ -24,6 +24,9 @@ demo: $(VENV)/.installed ## the main job once, in this terminal
 
 test: $(VENV)/.installed-dev lint ## every test that needs no account
 	$(RUN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
+test-dynamodb-local: $(VENV)/.installed-dev ## the store's contract on Amazon's own emulator (needs Java, npm, unshare)
+	$(RUN)/python tests/dynamodb_local/start.py
 
 lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(RUN)/ruff check .

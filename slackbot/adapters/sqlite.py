@@ -7,7 +7,6 @@ the stored JSON by SQLite itself. Several processes may use one file. Threads: `
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -16,9 +15,10 @@ from pathlib import Path
 
 import structlog
 
+from slackbot.adapters.list_cursor import make_cursor, read_cursor
 from slackbot.adapters.sqlite_file import open_reader, open_writer, prepare_file
 from slackbot.adapters.sqlite_threads import ReaderThread, WriterThread
-from slackbot.core.errors import DevflowError, PermanentError, UsageError
+from slackbot.core.errors import DevflowError, PermanentError
 from slackbot.core.item import index_entry
 from slackbot.core.ports import IndexEntry, Item, Page
 
@@ -120,12 +120,12 @@ class SqliteStore:
     async def list_by_user(self, user_id: str, now: int, limit: int, cursor: str | None = None) -> Page:
         limit = min(max(limit, 1), 100)
         # Without a cursor: before every row there can be.
-        created_at, session_id = _read_cursor(cursor, user_id) if cursor is not None else (_GREATEST, "")
+        created_at, session_id = read_cursor(cursor, user_id) if cursor is not None else (_GREATEST, "")
         # One more than asked for tells whether there is a next page.
         values = (user_id, created_at, session_id, now, limit + 1)
         rows = await self._lists.submit(lambda connection: _rows(connection, _LIST, values))
         page = rows[:limit]
-        following = _make_cursor(user_id, page[-1][1], page[-1][0]) if len(rows) > limit else None
+        following = make_cursor(user_id, page[-1][1], page[-1][0]) if len(rows) > limit else None
         return Page(entries=tuple(_entries(page)), cursor=following)
 
     async def scan(self, now: int, *, due_by: int | None = None, live: bool = False) -> AsyncIterator[IndexEntry]:
@@ -240,19 +240,3 @@ def _to_json(item: Item) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         raise PermanentError(f"The session cannot be stored as JSON: {error}.") from error
     return text
-
-
-def _make_cursor(user_id: str, created_at: int, session_id: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([user_id, created_at, session_id]).encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str, user_id: str) -> tuple[int, str]:
-    try:
-        decoded = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        owner, created_at, session_id = json.loads(decoded)
-        known = owner == user_id and type(created_at) is int and type(session_id) is str
-        if known and _LEAST <= created_at <= _GREATEST:
-            return created_at, session_id
-    except (ValueError, TypeError, RecursionError):
-        pass
-    raise UsageError("This page of the list is not known.", "Ask for the list again.")
