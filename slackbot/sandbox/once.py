@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shlex
 import signal
 import sqlite3
 import sys
@@ -68,13 +69,14 @@ async def _run_in(state: SandboxState, options: SandboxOptions, environment: Map
             await demo.run(options.once or "")
         except _Missing as missing:
             demo.print_new()
-            _say(f"\n✗ {missing}\n  The bot's log is {state.bot_log}.")
+            _say(f"✗ {missing}\n  The bot's log is {state.bot_log}.")
             return 1
         finally:
             printing.cancel()
         demo.print_new()
-    _say("\nAll of it happened: session, prompt, answer, push, pull request, stop.")
+    _say("✓ All of it happened: session, prompt, answer, push, pull request, stop.")
     _say(f"Kept in {state.directory}: the session in sessions.sqlite3, the repository in github/.")
+    _say(f"To see thread and pull request in a browser: devflow sandbox --state {shlex.quote(str(state.directory))}")
     return 0
 
 
@@ -96,7 +98,8 @@ class _Demo:
         repository = self._sandbox.local_names[0] if self._sandbox.local_names else "demo/hello"
         command = prompt if prompt.strip().startswith(("start ", "/devflow ")) else f"start {repository} {prompt}"
         command = command.strip().removeprefix("/devflow ")
-        _say(f"{PERSON} types: /devflow {command}\n")
+        person = self._slack.workspace.person(PERSON)["real_name"]
+        _say(f"{person} types in #sandbox:  /devflow {command}\n")
         known = {message["ts"] for message in self._messages()}
         answer = await self._slack.people.command(PERSON, WELCOME_CHANNEL_ID, "/devflow", command)
         if not answer["ok"]:
@@ -145,7 +148,9 @@ class _Demo:
                 _say(_indented(name, text.splitlines()))
             else:
                 fresh = [line for line in text.splitlines() if line not in before.splitlines()]
-                _say(_indented(f"{name} (the card now says)", fresh))
+                what = "the card" if message["ts"] == self._thread_ts else "this message"
+                if fresh:
+                    _say(_indented(f"{name} ({what} now says)", fresh))
 
     def _named(self, text: str) -> str:
         """Mentions with the person's name in them."""
