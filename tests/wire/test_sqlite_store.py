@@ -224,7 +224,7 @@ async def test_what_sqlite_refuses_fails_alone(store: SqliteStore) -> None:
         deep = [deep]
     changed = [written(item) for item in items]
     changed[1]["ttl"] = 2**70
-    changed[2]["user_id"] = "U\ud83d"
+    changed[2]["due_at"] = -(2**70)
     changed[3]["nested"] = deep
     sys_limit = sys.getrecursionlimit()
     sys.setrecursionlimit(20_000)
