@@ -7,6 +7,8 @@ import { channelTitle, currentChannel, recall, remember, state, writeHash } from
 import { Timeline } from "./timeline.js";
 
 const MIN_PIXELS = 320;
+/** What is left of the channel, however wide the thread is drawn. */
+const MIN_CHANNEL_PIXELS = 360;
 
 export class ThreadPane {
   /** hooks: {send({text, fileIds, to, broadcast}), openThread(ts), closed()} */
@@ -93,7 +95,8 @@ export class ThreadPane {
     const { divider } = this;
     const app = document.getElementById("app");
     const set = (pixels) => {
-      const width = Math.round(Math.max(MIN_PIXELS, Math.min(pixels, window.innerWidth * 0.65)));
+      const most = app.getBoundingClientRect().width - document.getElementById("sidebar").offsetWidth - MIN_CHANNEL_PIXELS;
+      const width = Math.round(Math.max(MIN_PIXELS, Math.min(pixels, most)));
       app.style.setProperty("--thread-width", `${width}px`);
       divider.setAttribute("aria-valuenow", String(width));
       remember({ threadWidth: width });
