@@ -112,7 +112,9 @@ async def run_bot(
         listening = closing.enter_context(listen(*settings.gateway_address))
         gateway_url = settings.gateway_url_on(listening.getsockname()[1])
 
-        board = ProgressBoard(chat, clock=time.monotonic, first_delay_seconds=pace.first_progress)
+        board = ProgressBoard(
+            chat, clock=time.monotonic, first_delay_seconds=pace.first_progress, since=int(time.time())
+        )
         closing.push_async_callback(board.close)
         secret = _secret(settings.DEVFLOW_SECRET)
         worker = WorkerSettings(gateway_url=gateway_url, secret=secret)

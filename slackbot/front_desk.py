@@ -43,7 +43,7 @@ PAGE_SIZE = 10
 
 _EVENTS: dict[str, tuple[Action, Callable[[str, str], ev.Event]]] = {
     "stop": (Action.STOP, lambda user_id, _: ev.StopRequested(user_id)),
-    "cancel": (Action.CANCEL, lambda user_id, _: ev.CancelRequested(user_id)),
+    "cancel": (Action.CANCEL, lambda user_id, press_id: ev.CancelRequested(user_id, press_id)),
     "pr": (Action.OPEN_PULL_REQUEST, lambda user_id, _: ev.PullRequestRequested(user_id)),
     "retry": (Action.RETRY, lambda user_id, press_id: ev.RetryRequested(press_id, user_id)),
 }

@@ -26,12 +26,18 @@ _MAX_ENTRIES = 2_000
 
 
 class ProgressBoard:
-    """What turns in work show. `clock` is monotonic, in seconds; `first_delay_seconds` spares quick turns a message."""
+    """What turns in work show. `clock` is monotonic, in seconds; `first_delay_seconds` spares quick turns a message.
 
-    def __init__(self, chat: Chat, *, clock: Callable[[], float], first_delay_seconds: float = 0.25) -> None:
+    `since`: Unix seconds; turns that were claimed before it may have a message that an earlier process posted.
+    """
+
+    def __init__(
+        self, chat: Chat, *, clock: Callable[[], float], first_delay_seconds: float = 0.25, since: int = 0
+    ) -> None:
         self._chat = chat
         self._clock = clock
         self._first_delay_seconds = first_delay_seconds
+        self._since = since
         self._entries: dict[tuple[str, str], _Entry] = {}
         self._paused_until = 0.0
 
@@ -68,7 +74,7 @@ class ProgressBoard:
             if entry.message_ts:
                 stale.add(entry.message_ts)
         channel_id, thread_ts = session.thread.channel_id, session.thread.thread_ts
-        if look:
+        if look or (turn.claimed_at is not None and turn.claimed_at <= self._since):
             for message in await self._chat.find_messages(channel_id, thread_ts, event_type="devflow_progress"):
                 payload = (message.metadata or {}).get("event_payload")
                 if isinstance(payload, dict) and payload.get("turn_id") == turn.turn_id:

@@ -70,7 +70,10 @@ class AsideSaid(Event):
 
 @dataclass(frozen=True)
 class CancelRequested(Event):
+    """The prompt in work shall end. `request_id` names the word or the command: the same one twice is one wish."""
+
     user_id: str
+    request_id: str | None = None
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,8 @@ class Turn:
     claimed_at: int | None = None
     cancelled_by: str | None = None
     cancelled_at: int | None = None
+    cancel_id: str | None = None
+    """The wish that cancelled it; Slack may deliver it again."""
     context: tuple[str, ...] = ()
     """What people said to each other before this prompt; goes to the agent as untrusted context."""
     commit_sha: str | None = None

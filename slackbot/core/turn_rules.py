@@ -116,13 +116,15 @@ def end_turn(session: Session, event: ev.TurnEnded, now: int) -> Session:
     )
 
 
-def request_cancel(session: Session, user_id: str, now: int) -> Session:
-    """Cancel the turn in work; where none is, the one that would be next."""
+def request_cancel(session: Session, user_id: str, now: int, request_id: str | None = None) -> Session:
+    """Cancel the turn in work; where none is, the one that would be next. A wish that is known changes nothing."""
+    if request_id and any(turn.cancel_id == request_id for turn in session.history):
+        return session
     working = session.working_turn
     if working is not None:
         if working.cancelled_at is not None:
             return session
-        return session.with_turn(replace(working, cancelled_by=user_id, cancelled_at=now))
+        return session.with_turn(replace(working, cancelled_by=user_id, cancelled_at=now, cancel_id=request_id))
     if not session.waiting_turns:
         raise UsageError("Nothing is being worked on, so there is nothing to cancel.")
     cancelled = replace(
@@ -132,6 +134,7 @@ def request_cancel(session: Session, user_id: str, now: int) -> Session:
         responded_at=now,
         cancelled_by=user_id,
         cancelled_at=now,
+        cancel_id=request_id,
     )
     return session.with_turn(cancelled)
 
