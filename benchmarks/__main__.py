@@ -7,10 +7,10 @@ import os
 import platform
 import sys
 
-from benchmarks import acknowledgement
+from benchmarks import acknowledgement, reply_to_agent, sandbox_ready
 from benchmarks.figures import print_rows
 
-FIGURES = {module.FIGURE.name: module.FIGURE for module in (acknowledgement,)}
+FIGURES = {module.FIGURE.name: module.FIGURE for module in (sandbox_ready, reply_to_agent, acknowledgement)}
 
 
 def main() -> int:
