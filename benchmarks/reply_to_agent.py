@@ -1,5 +1,5 @@
-"""How long a reply takes from the page to the agent's stdin, through the whole sandbox: the Slack stand-in, the bot, its
-store, the gateway, the worker and an ACP agent (`echo_agent.py`), all of them real processes.
+"""How long a reply takes from the page to the agent's stdin, through the whole sandbox, every process of it real:
+Slack's stand-in, the bot with its store and gateway, the worker, an ACP agent (`echo_agent.py`).
 
 The clock begins before the page's POST and ends when the agent gets session/prompt.
 """

@@ -1,4 +1,4 @@
-"""How long `devflow sandbox` takes from its start to the line that says it is ready, beside a bare import of its libraries."""
+"""How long `devflow sandbox` takes until it says that it is ready, beside a bare import of two of its libraries."""
 
 from __future__ import annotations
 
