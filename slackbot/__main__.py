@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -40,6 +41,12 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="the bot, against the systems the environment names")
     run.set_defaults(call=_run)
+
+    check = commands.add_parser("check", help="asks Slack, the store, the tasks and GitHub whether all is set up right")
+    check.add_argument("--sessions", action="store_true", help="also compare sessions, tasks, branches and threads")
+    check.add_argument("--fix", action="store_true", help="with --sessions: mend what does not agree")
+    check.add_argument("--json", action="store_true", help="print a list of {part, ok, summary, remedy}")
+    check.set_defaults(call=_check)
 
     worker = commands.add_parser("worker", help="what runs inside a task; started by the bot, not by hand")
     worker.set_defaults(call=_worker)
@@ -79,6 +86,42 @@ def _run(options: argparse.Namespace) -> int:
 
     asyncio.run(until_told())
     return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    if options.fix and not options.sessions:
+        print("--fix mends sessions: use it with --sessions.", file=sys.stderr)
+        return 2
+    from slackbot import check
+    from slackbot.config import load_settings
+    from slackbot.logs import configure_logs
+
+    def show(findings: list[check.Finding]) -> None:
+        print(check.as_json(findings) if options.json else "\n".join(check.render(findings)), flush=True)
+
+    try:
+        settings = load_settings(os.environ)
+    except ConfigError as error:
+        show(check.of_settings(error))
+        return 2
+    configure_logs(settings.DEVFLOW_LOG_FORMAT, settings.secrets())
+    # What is wrong is told in a line of its own; the adapters' words on it would be another.
+    logging.getLogger().setLevel(logging.CRITICAL)
+
+    async def ask() -> int:
+        found = await check.check_setup(settings)
+        if options.sessions:
+            from slackbot.check_sessions import check_sessions
+
+            found += await check_sessions(settings, fix=options.fix)
+        show(found)
+        status = 0 if all(finding.ok for finding in found) else 1
+        if len(asyncio.all_tasks()) > 1:
+            # A system that does not answer must not hold the prompt; whoever waits for it waits in vain.
+            os._exit(status)
+        return status
+
+    return asyncio.run(ask())
 
 
 def _worker(options: argparse.Namespace) -> int:

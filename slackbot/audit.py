@@ -77,14 +77,14 @@ class AuditLog:
 
 
 class AuditStream:
-    """Where the lines go: a file opened for appending only (0600), or stdout.
+    """Where the lines go: a file opened for appending only (0600), or the descriptor `otherwise` (stdout).
 
     One write a line, so that several replicas may append to one file. `ConfigError` when it cannot be opened.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, otherwise: int = 1) -> None:
         self._path = path
-        self._descriptor = 1
+        self._descriptor = otherwise
         if path is not None:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             try:

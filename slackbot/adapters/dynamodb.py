@@ -141,6 +141,11 @@ class DynamoStore:
                 return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
+    @property
+    def unreadable(self) -> frozenset[str]:
+        """Sessions that lists and scans passed over, because what the index holds of them is of no known form."""
+        return frozenset(self._unreadable)
+
     async def close(self) -> None:
         """Finishes what runs, then closes the connections. May be called again."""
         await self._calls.close()

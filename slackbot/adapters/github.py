@@ -20,6 +20,7 @@ from github.GithubException import UnknownObjectException
 from github.PullRequest import PullRequest as PyGithubPullRequest
 from github.Repository import Repository as PyGithubRepository
 
+from slackbot.adapters.github_app import GithubApp, describe_app
 from slackbot.adapters.github_client import Fresh, GithubConnection, web_host
 from slackbot.adapters.github_errors import (
     github_messages,
@@ -206,6 +207,10 @@ class GithubCodeHost:
             return AccessToken(token, expires_at)
 
         return await self._run(f"access to `{repository.name}`", mint)
+
+    async def describe_app(self) -> GithubApp:
+        """The App and where it is installed, asked afresh; for `devflow check`."""
+        return await self._run("the App", lambda: describe_app(self._github.app()))
 
     async def close(self) -> None:
         await self._repositories.settle()

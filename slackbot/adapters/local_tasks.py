@@ -115,6 +115,18 @@ class LocalTasks:
         """Every task under `state_dir` that has not stopped."""
         return await self._off_loop(self._list)
 
+    async def check_writable(self) -> Path:
+        """Makes the directory of tasks and a file in it, as a launch would; for `devflow check`."""
+
+        def write() -> Path:
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            probe = self._root / f".new-{uuid.uuid4().hex}"
+            probe.touch(0o600)
+            probe.unlink()
+            return self._root
+
+        return await self._off_loop(write)
+
     async def close(self) -> None:
         """Closes the adapter only: tasks go on and the next bot finds them."""
         await asyncio.to_thread(self._executor.shutdown)

@@ -17,7 +17,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slackbot.adapters.slack_cache import TtlCache
 from slackbot.adapters.slack_client import DEFAULT_API_URL, SlackConnection
 from slackbot.adapters.slack_directory import BotIdentity, SlackDirectory
-from slackbot.adapters.slack_errors import error_code
+from slackbot.adapters.slack_errors import FOREIGN_ERRORS, error_code, translate
 from slackbot.adapters.slack_files import SlackFiles
 from slackbot.adapters.slack_pacing import ChannelPacer
 from slackbot.adapters.slack_text import cleaned_blocks, message_text
@@ -97,6 +97,20 @@ class SlackChat:
             url=text_or_none(answer.get("url")),
             app_id=text_or_none(answer.get("app_id")),
         )
+
+    async def granted_scopes(self) -> frozenset[str] | None:
+        """The bot token's scopes, which Slack names in a header of each answer; None where there is no such header.
+
+        https://docs.slack.dev/legacy/legacy-authentication/legacy-oauth-scopes
+        """
+        try:
+            answer = await self.web_client.auth_test()
+        except FOREIGN_ERRORS as error:
+            raise translate(error, "auth.test") from error
+        for name, value in answer.headers.items():
+            if name.lower() == "x-oauth-scopes":
+                return frozenset(scope.strip() for scope in str(value).split(",") if scope.strip())
+        return None
 
     async def _our_team_id(self) -> str:
         return self._team_id or (await self.identify()).team_id

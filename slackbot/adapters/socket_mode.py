@@ -16,6 +16,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.context.async_context import AsyncBoltContext
 from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
+from slack_sdk.web.async_client import AsyncWebClient
 
 from slackbot.adapters.slack import SlackChat
 from slackbot.adapters.slack_errors import FOREIGN_ERRORS, error_code, translate
@@ -76,6 +77,18 @@ def build_app(chat: SlackChat) -> AsyncApp:
     logger.setLevel(logging.INFO)
     client.token = chat.connection.token
     return app
+
+
+async def open_socket_url(client: AsyncWebClient, app_token: str) -> str:
+    """A one-time address for Socket Mode (apps.connections.open). `PermanentError` when the app token is not good."""
+    try:
+        answer = await client.apps_connections_open(app_token=app_token)
+    except FOREIGN_ERRORS as error:
+        raise _app_token_error(error) from error
+    url: Any = answer.get("url")
+    if not isinstance(url, str) or not url.startswith(("ws://", "wss://")):
+        raise PermanentError("Slack named no address for Socket Mode.", "Check SLACK_API_URL.")
+    return url
 
 
 class SocketKeeper:
@@ -211,14 +224,7 @@ class SocketKeeper:
                 pause_seconds *= 2
 
     async def _open_url(self) -> str:
-        try:
-            answer = await self._app.client.apps_connections_open(app_token=self._app_token)
-        except FOREIGN_ERRORS as error:
-            raise _app_token_error(error) from error
-        url: Any = answer.get("url")
-        if not isinstance(url, str) or not url.startswith(("ws://", "wss://")):
-            raise PermanentError("Slack named no address for Socket Mode.", "Check SLACK_API_URL.")
-        return url
+        return await open_socket_url(self._app.client, self._app_token)
 
     async def _find_client(self, preferred: AsyncBaseSocketModeClient) -> AsyncBaseSocketModeClient | None:
         """The client that the envelope came over, or any other that can send, waited for a little while.

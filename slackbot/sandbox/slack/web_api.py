@@ -83,7 +83,14 @@ class WebApi:
         self._log(name, raw, answer)
         if fault is not None and fault.drop_after:
             return _dropped(request)
-        return web.json_response(answer)
+        return web.json_response(answer, headers=self._scopes_of(token))
+
+    def _scopes_of(self, token: str | None) -> dict[str, str]:
+        """Slack names a bot token's scopes in each answer to it."""
+        app = self._rooms.workspace.app
+        if app.scopes is None or token != app.bot_token:
+            return {}
+        return {"X-OAuth-Scopes": ",".join(sorted(app.scopes))}
 
     def _answer(self, name: str, raw: Arguments, token: str | None) -> Answer:
         try:
