@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from slackbot.audit import AuditLog
 from slackbot.core import events as ev
 from slackbot.core.effects import Effect
 from slackbot.core.errors import PermanentError, TemporaryError
@@ -56,7 +55,7 @@ class World:
     def __init__(self) -> None:
         self.clock = float(T0)
         self.store, self.tasks = DownStore(), FakeTasks()
-        self.audited: list[bytes] = []
+        self.told: list[TaskObservation] = []
         self.engine = Engine(
             self.store, Idle(), replica_id="me", now=lambda: self.clock, limits_of=limits_of, retry_seconds=600
         )
@@ -67,7 +66,7 @@ class World:
             limits_of=limits_of,
             now=lambda: self.clock,
             interval_seconds=10,
-            audit=AuditLog(self.audited.append, now=lambda: self.clock),
+            on_orphan_stopped=self.told.append,
         )
 
     async def live(self, number: int = 1, begin: object = running) -> Session:
@@ -112,6 +111,7 @@ async def test_a_task_without_a_session_is_stopped_after_two_minutes(world: Worl
         assert world.tasks.stops == []
     await world.pass_at(120)
     assert world.tasks.stops == [(task.task_arn, "DevFlow: no session owns this task")]
+    assert [told.task_arn for told in world.told] == [task.task_arn]
 
 
 async def test_a_task_that_names_no_session_is_an_orphan(world: World) -> None:
@@ -186,6 +186,7 @@ async def test_one_that_may_not_be_stopped_keeps_nobody_else(world: World) -> No
     world.tasks.fail_next("stop_task", PermanentError("ecs:StopTask is not allowed."))
     await world.pass_at(120)
     assert world.stopped == [second.task_arn]
+    assert [told.task_arn for told in world.told] == [second.task_arn]
     await world.pass_at(130)
     assert world.stopped[1] == first.task_arn
 
