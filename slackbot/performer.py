@@ -69,6 +69,7 @@ class Performer:
         self._worker = worker
         self._policies = policies
         self._marked: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._attached: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     async def perform(self, effect: fx.Effect, session: Session, *, first: bool) -> ev.Event | None:
         """Does it, and says what came of it. `TemporaryError` and `NotYet` mean: again, later."""
@@ -170,13 +171,14 @@ class Performer:
         """
         metadata = answer_metadata(session, turn)
         found = await self._find(session, metadata.event_type, {"turn_id": turn.turn_id}) if look_first else None
-        if found is None:
-            made = answer(session, turn, full_text=full_text)
-            ts = await self._post(session, made.view, metadata)
-            if made.overflow is not None:
-                await self._attach(session, "answer.md", "The whole answer", made.overflow)
-        else:
-            ts = found.ts
+        made = answer(session, turn, full_text=full_text)
+        ts = found.ts if found is not None else await self._post(session, made.view, metadata)
+        if made.overflow is not None and (session.session_id, turn.turn_id) not in self._attached:
+            # Found, and not attached by this process: a crash may have come between. Better twice than never.
+            await self._attach(session, "answer.md", "The whole answer", made.overflow)
+            self._attached[session.session_id, turn.turn_id] = None
+            while len(self._attached) > _MAX_MARKS:
+                self._attached.popitem(last=False)
         await self._mark_turn(session, turn)
         await self._board.clear(session, turn, look=look_first)
         return ts

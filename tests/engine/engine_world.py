@@ -15,6 +15,7 @@ from slackbot.core.effects import Effect, owed
 from slackbot.core.naming import branch_name_for
 from slackbot.core.ports import Metadata, TaskObservation
 from slackbot.core.repository_name import RepositoryName
+from slackbot.core.repository_policy import Policies
 from slackbot.core.session import TTL_SECONDS, Session, Status, Thread, Turn, TurnState, derive_session_id
 from slackbot.engine import LEASE_SECONDS, Engine
 from slackbot.performer import Performer, WorkerSettings
@@ -47,7 +48,9 @@ class EngineWorld:
     def performer(self) -> Performer:
         board = ProgressBoard(self.chat, clock=time.monotonic)
         worker = WorkerSettings(gateway_url="http://127.0.0.1:1", secret="s" * 32)
-        return Performer(chat=self.chat, tasks=self.tasks, code_host=self.code_host, board=board, worker=worker)
+        return Performer(
+            chat=self.chat, tasks=self.tasks, code_host=self.code_host, board=board, worker=worker, policies=Policies()
+        )
 
     def engine(self, performer: Any = None) -> Engine:
         """One more replica."""
@@ -56,7 +59,7 @@ class EngineWorld:
             performer or self.performer(),
             replica_id=f"replica-{len(self.engines)}",
             now=self.now,
-            limits=LIMITS,
+            limits_of=lambda _: LIMITS,
             retry_seconds=0.01,
         )
         self.engines.append(engine)
@@ -67,7 +70,7 @@ class EngineWorld:
             engine=engine,
             store=self.store,
             tasks=self.tasks,
-            limits=LIMITS,
+            limits_of=lambda _: LIMITS,
             now=self.now,
             interval_seconds=0.02,
             **options,

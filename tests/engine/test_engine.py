@@ -149,6 +149,23 @@ async def test_a_double_that_slack_hid_is_deleted_when_it_is_seen() -> None:
     await world.close()
 
 
+async def test_the_file_of_a_long_answer_is_there_once_whatever_came_between(world: EngineWorld) -> None:
+    """Its post stands, and the bot died before the file: the next one attaches it; a mark that fails adds no other."""
+    engine = world.engine()
+    session_id = await world.begin(engine)
+    await world.runs(engine, session_id)
+    ts = await world.says(engine, session_id, "two")
+    await world.works(engine, session_id)
+    await world.quiet(engine)
+    world.chat.lose_answer("post_message")
+    world.chat.fail("add_reaction", TemporaryError("Slack does not answer."), times=2)
+    await world.works(engine, session_id, response="word " * 4_000)
+    await world.settled(session_id)
+    assert [file.content.strip() for file in world.chat.files.values()] == [("word " * 4_000).strip()]
+    assert len(world.posts("devflow_answer")) == 2
+    assert world.chat.reactions("C1", ts) == {"white_check_mark"}
+
+
 async def test_after_retry_after_nothing_is_tried_before_its_time(world: EngineWorld) -> None:
     """429 with Retry-After: what happens meanwhile is no reason to ask Slack again; then it is posted, once."""
     engine = world.engine()

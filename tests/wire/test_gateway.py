@@ -140,7 +140,7 @@ async def test_a_long_poll_sees_what_another_replica_stored(world: BotWorld, mon
     await thread.turn(1, "answered")
     poll = asyncio.create_task(worker.next())
     store = SqliteStore(world.store_path)
-    other = Engine(store, Idle(), replica_id="another", now=time.time, limits=ev.Limits())
+    other = Engine(store, Idle(), replica_id="another", now=time.time, limits_of=lambda _: ev.Limits())
     await other.handle(thread.session_id, ev.PromptReceived("C1:9.9", "U0ADA", "from afar"))
     assert (await poll)["prompt"] == "from afar"
     await other.drain(0)
@@ -182,7 +182,12 @@ async def test_an_answer_too_long_to_store_is_one_message_however_often_it_is_re
     thread, worker = await begun(world)
     work = await worker.next()
     text = "word " * 20_000
-    await asyncio.gather(*(worker.answer(work["turn_id"], text) for _ in range(5)))
+    # Slack is slow: the worker's repetitions come in while the first post is on its way.
+    world.slack.fault = lambda method, _: Fault(delay_seconds=0.2) if method == "chat.postMessage" else None
+    try:
+        await asyncio.gather(*(worker.answer(work["turn_id"], text) for _ in range(5)))
+    finally:
+        world.slack.fault = None
     turn = thread.turns()[0]
     assert (turn["state"], turn["shortened"]) == ("answered", True)
     assert len(turn["response"].encode()) <= 32 * 1024
