@@ -11,7 +11,7 @@ from slackbot.core.ports import TaskObservation
 from slackbot.core.session import Session, Status, TurnState, card_key
 from slackbot.core.task_rules import MAX_LAUNCHES
 from slackbot.core.transitions import decide
-from tests.core.builders import T0, TASK_ARN, a_session, observed, prompt, running, starting, stopped, tell, working
+from tests.core.builders import T0, TASK_ARN, a_session, observed, prompt, running, starting, tell, working
 
 SPOT = {"stop_code": "SpotInterruption", "stopped_reason": "Your Spot Task was interrupted."}
 BROKEN = {"stop_code": "TaskFailedToStart", "stopped_reason": "CannotStartContainerError: no such file"}
@@ -112,7 +112,8 @@ def test_health_of_what_is_over_or_well() -> None:
     session = running()
     for health in ("HEALTHY", "UNKNOWN", None):
         assert tell(session, observed(session, "RUNNING", health_status=health)).status is Status.RUNNING
-    over = stopped()
+    over = tell(running(), ev.StopRequested("U1"))
+    assert over.ecs_task_arn == TASK_ARN
     assert tell(over, observed(over, "RUNNING", health_status="UNHEALTHY")).status is Status.STOPPED
 
 
