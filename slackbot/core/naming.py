@@ -9,6 +9,9 @@ from slackbot.core.clipping import one_line
 
 MAX_SLUG = 40
 
+_COMMAND = re.compile(r"""[|&;<>$"\\={}]|(?:^|\s)--?[a-z]|^\.?/""")
+"""Signs of a shell command: quotes, redirections, options."""
+
 
 def branch_name_for(prompt: str, session_id: str) -> str:
     """`devflow/<what was asked>-<start of the session id>`: plain ASCII, safe as a ref and in a URL."""
@@ -27,7 +30,8 @@ def title_for(prompt: str) -> str:
     for line in prompt.splitlines():
         words = one_line(line.strip("#*`>$ \t"), 72)
         if words:
-            return words[0].upper() + words[1:]
+            # A sentence begins with a capital; a command stays as it was typed.
+            return words if _COMMAND.search(words) else words[0].upper() + words[1:]
     return "Work from a DevFlow session"
 
 

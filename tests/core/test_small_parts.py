@@ -81,6 +81,8 @@ def test_git_agrees_with_every_branch_name(asked: str) -> None:
         ("fix the test", "Fix the test"),
         ("\n\n## fix *the* test\nmore", "Fix *the* test"),
         ("```\ncode\n```", "Code"),
+        ("python3 -m unittest", "python3 -m unittest"),
+        ("echo hi >> README.md", "echo hi >> README.md"),
         ("w" * 100, "W" + "w" * 70 + "…"),
         (" \n ", "Work from a DevFlow session"),
         ("", "Work from a DevFlow session"),
