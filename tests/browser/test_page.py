@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -130,6 +132,25 @@ def test_a_command_that_cannot_work_says_so_in_the_channel(open_page: OpenPage) 
     refusal = page.get_by_test_id("message").filter(has_text="demo/nowhere")
     expect(refusal).to_contain_text("Only visible to you")
     expect(thread_of(page)).to_be_hidden()
+
+
+def test_a_command_while_the_bot_is_away_says_what_to_do(open_page: OpenPage, sandbox: SandboxProcess) -> None:
+    """What was typed is given back with a sentence; the next letter takes the sentence away."""
+    page = open_page()
+    composer = page.get_by_test_id("channel-composer")
+    bot_pid = sandbox.bot_pid
+    assert bot_pid is not None
+    os.kill(bot_pid, signal.SIGSTOP)
+    try:
+        composer.locator("textarea").fill("/devflow list")
+        composer.get_by_test_id("send").click()
+        expect(composer.get_by_role("alert")).to_contain_text("DevFlow did not answer in time")
+        expect(composer.locator("textarea")).to_have_value("/devflow list")
+    finally:
+        os.kill(bot_pid, signal.SIGCONT)
+    composer.locator("textarea").press("End")
+    composer.locator("textarea").press_sequentially(" ")
+    expect(composer.get_by_role("alert")).to_be_hidden()
 
 
 def test_the_composer_offers_the_commands(open_page: OpenPage) -> None:

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from slackbot.sandbox.slack import SlackStandIn
+from slackbot.sandbox.slack import SlackStandIn, page_api
 from slackbot.sandbox.slack.text import typed_by_person, written_by_app
 from tests.fakes.slack_workspace import Bot, connected_bot, running_stand_in, web_client
 
@@ -184,13 +184,26 @@ async def test_a_command_a_button_and_a_modal_work_through_the_page(stand_in: Sl
         )
         assert pressed == {"ok": True}
         opened = (await read_events(stream, {"view_open"}))[0][-1]["view"]
+        assert (await page.get("bootstrap", user_id=ADA))["views"] == [opened], "a reload finds the open form"
+        assert (await page.get("bootstrap", user_id=GRACE))["views"] == []
         values = {"prompt": {"text": {"type": "plain_text_input", "value": "no!"}}}
         answer = await page.post("view_submit", user_id=ADA, view_id=opened["id"], values=values)
         assert answer == {"ok": False, "response_action": "errors", "errors": {"prompt": "no!"}}
         assert (await page.post("view_close", user_id=ADA, view_id=opened["id"]))["ok"]
         await read_events(stream, {"view_close"})
+    assert (await page.get("bootstrap", user_id=ADA))["views"] == []
     calls = (await page.get("calls"))["calls"]
     assert [call["method"] for call in calls if call["method"] != "auth.test"] == ["chat.postMessage", "views.open"]
+
+
+async def test_a_stream_without_news_says_that_it_is_there(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comment now and then, and news after it as before."""
+    monkeypatch.setattr(page_api, "_KEEPALIVE_SECONDS", 0.01)
+    async with page.session.get(f"{page.url}/sandbox/api/events", params={"user_id": ADA}) as stream:
+        heard = [(await stream.content.readline()).strip() for _ in range(6)]
+        assert heard == [b": connected", b"", b": still here", b"", b": still here", b""]
+        await page.post("post", user_id=GRACE, channel_id=CHANNEL_ID, text="news")
+        assert (await read_events(stream, {"message"}))[0][-1]["message"]["text"] == "news"
 
 
 async def test_the_stream_resumes_where_it_broke_and_keeps_private_things_private(

@@ -99,6 +99,7 @@ export class Composer {
   /** Replaces the text, for "try this" buttons: focused, caret at the end, a short highlight. */
   put(text) {
     this.field.value = text;
+    this.fail(null);
     this.changed({ quiet: true });
     this.focus();
     this.element.classList.remove("lit");
@@ -123,7 +124,11 @@ export class Composer {
     this.grow();
     this.ready();
     if (quiet) this.hideHints();
-    else this.suggest();
+    else {
+      // What was wrong was wrong with the text of before.
+      this.fail(null);
+      this.suggest();
+    }
   }
 
   ready() {

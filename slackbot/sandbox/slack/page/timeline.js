@@ -157,6 +157,6 @@ export class Timeline {
 
 function groups(before, message) {
   return before && before.user_id === message.user_id && before.name === message.name && Boolean(before.bot) === Boolean(message.bot)
-    && !before.is_ephemeral && !message.is_ephemeral && !before.deleted && !(before.reply_count > 0)
+    && !before.is_ephemeral && !message.is_ephemeral && !before.deleted && !(before.reply_count > 0) && message.thread_ts !== before.ts
     && Number(message.ts) - Number(before.ts) < GROUP_SECONDS;
 }
