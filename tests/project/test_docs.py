@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slackbot import worker_protocol as wp
 from slackbot.config import Settings
-from slackbot.core.session import Session, Thread, Turn
+from slackbot.core.session import Branch, Ended, PullRequestState, Session, TaskState, Thread, Turn
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -25,8 +25,9 @@ def test_every_setting_is_documented_and_no_other() -> None:
 def test_every_attribute_of_the_item_is_documented() -> None:
     """docs/table.md names what the table holds."""
     text = (DOCS / "table.md").read_text()
+    kinds = (Session, Turn, Thread, TaskState, Branch, PullRequestState, Ended)
     renamed = {"repository": "repository_name", "thread": "slack"}
-    names = {renamed.get(field.name, field.name) for kind in (Session, Turn, Thread) for field in fields(kind)}
+    names = {renamed.get(field.name, field.name) for kind in kinds for field in fields(kind)}
     missing = {name for name in names - {"extra"} if not re.search(rf"\b{name}\b", text)}
     assert missing == set()
 
