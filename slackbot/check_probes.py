@@ -23,7 +23,10 @@ from slackbot.app import build_store
 from slackbot.check import Finding, Probe, of_error
 from slackbot.config import Settings
 from slackbot.core.errors import ConfigError, DevflowError
+from slackbot.core.item import to_item
+from slackbot.core.repository_name import RepositoryName
 from slackbot.core.repository_policy import RepositoryPolicy
+from slackbot.core.session import Session, Status, Thread
 from slackbot.gateway.server import listen
 from slackbot.policy import load_policies
 from slackbot.worker.agents import launch_of
@@ -41,6 +44,24 @@ HEALTH_SECONDS = 5.0
 
 _LEVELS = {"read": 1, "write": 2, "admin": 3}
 _NOBODY = "00000000-0000-4000-8000-000000000000"
+_NOTHING = Session(
+    session_id=_NOBODY,
+    user_id="U0",
+    repository=RepositoryName("devflow", "check"),
+    repository_url="https://github.com",
+    branch_name="-",
+    status=Status.STOPPED,
+    initial_prompt="-",
+    github_installation_id=0,
+    created_at=0,
+    updated_at=0,
+    ttl=0,
+    base_branch="-",
+    agent="-",
+    thread=Thread("T0", "C0", "0.0"),
+    launch=0,
+)
+"""What the write that can never be done would store."""
 
 
 def probes_of(settings: Settings) -> dict[str, Probe]:
@@ -110,8 +131,7 @@ async def store(settings: Settings) -> list[Finding]:
         async with aclosing(opened.scan(now, live=True)) as entries:  # type: ignore[type-var]
             live = sum([1 async for _ in entries])
         # No item has this version, so its condition never holds.
-        nothing = {"session_id": _NOBODY, "user_id": "U0", "created_at": 0, "ttl": 0, "write_version": 0}
-        await opened.replace(nothing, -1)
+        await opened.replace(to_item(_NOTHING), -1)
     except DevflowError as error:
         return [*found, of_error("store", error)]
     finally:

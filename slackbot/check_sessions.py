@@ -187,14 +187,19 @@ async def mend(world: World, found: Comparison) -> Comparison:
 
 
 @asynccontextmanager
-async def open_world(settings: Settings) -> AsyncIterator[World]:
-    """The same rooms and adapters as a bot's, without its ears: nothing listens to Slack or to workers."""
+async def open_world(
+    settings: Settings, *, store: SessionStore | None = None, tasks: Tasks | None = None
+) -> AsyncIterator[World]:
+    """The same rooms and adapters as a bot's, without its ears: nothing listens to Slack or to workers.
+
+    `store` and `tasks` are used (and closed) instead of those the settings name.
+    """
     assert settings.SLACK_BOT_TOKEN is not None  # noqa: S101  load_settings saw to it
     async with AsyncExitStack() as closing:
-        store = await asyncio.to_thread(build_store, settings)
-        closing.push_async_callback(store.close)
-        tasks = await build_tasks(settings)
-        closing.push_async_callback(tasks.close)
+        opened = store or await asyncio.to_thread(build_store, settings)
+        closing.push_async_callback(opened.close)
+        workers = tasks or await build_tasks(settings)
+        closing.push_async_callback(workers.close)
         code_host = GithubCodeHost(
             api_url=settings.GITHUB_API_URL,
             app_id=settings.GITHUB_APP_ID or "",
@@ -208,9 +213,9 @@ async def open_world(settings: Settings) -> AsyncIterator[World]:
         closing.callback(stream.close)
         board = ProgressBoard(chat, clock=time.monotonic)
         closing.push_async_callback(board.close)
-        engine, reconciler = _rooms(settings, store, tasks, chat, code_host, board, stream)
+        engine, reconciler = _rooms(settings, opened, workers, chat, code_host, board, stream)
         closing.push_async_callback(engine.drain, 5.0)
-        yield World(store, tasks, chat, code_host, engine, reconciler)
+        yield World(opened, workers, chat, code_host, engine, reconciler)
 
 
 def _rooms(

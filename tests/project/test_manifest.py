@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
+from slackbot.check_probes import BOT_SCOPES
 from slackbot.sandbox.welcome import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -94,3 +95,8 @@ def test_it_is_valid_by_slacks_own_schema(manifest: dict[str, Any]) -> None:
     if schema.exists():
         faults = list(jsonschema.Draft7Validator(json.loads(schema.read_text())).iter_errors(manifest))
         assert faults == []
+
+
+def test_check_asks_for_the_same_scopes(manifest: dict[str, Any]) -> None:
+    """`devflow check` compares the token with what stands here."""
+    assert set(manifest["oauth_config"]["scopes"]["bot"]) == BOT_SCOPES
