@@ -196,7 +196,7 @@ async def open_world(
     """
     assert settings.SLACK_BOT_TOKEN is not None  # noqa: S101  load_settings saw to it
     async with AsyncExitStack() as closing:
-        opened = store or await asyncio.to_thread(build_store, settings)
+        opened = store if store is not None else await asyncio.to_thread(build_store, settings)
         closing.push_async_callback(opened.close)
         workers = tasks or await build_tasks(settings)
         closing.push_async_callback(workers.close)
@@ -315,7 +315,9 @@ def _words(effect: Effect) -> str:
 
 
 def _is_orphan(task: TaskObservation, sessions: dict[str, Session | None]) -> bool:
-    """As the reconciler sees it: a session that cannot be read may own its task."""
+    """As the reconciler sees it: a session that cannot be read may own its task. One that ends already is none."""
+    if task.stop_code is not None or task.last_status in ("DEACTIVATING", "STOPPING", "DEPROVISIONING"):
+        return False
     if task.session_id is None:
         return True
     if task.session_id in sessions and sessions[task.session_id] is None:
