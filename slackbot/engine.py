@@ -94,6 +94,7 @@ class Engine:
         self._fresh: OrderedDict[tuple[str, Effect], None] = OrderedDict()
         self._told_cards: OrderedDict[str, str] = OrderedDict()
         self._draining = False
+        self._followed_up_soon: list[tuple[Session | None, Session]] = []
         self._quiet = QuietTime(lambda session_id: self._kick(session_id, "thread"))
 
     # --------------------------------------------------------------------------------- sessions
@@ -114,7 +115,7 @@ class Engine:
         sealed, item = self._sealed(session)
         if not await self._store.create(item, self.now()):
             return False
-        self._after_save(None, sealed)
+        self._saved(None, sealed)
         return True
 
     async def handle(self, session_id: str, event: ev.Event, *, read: Session | None = None) -> Session:
@@ -140,7 +141,7 @@ class Engine:
                     return before
                 sealed, item = self._sealed(after)
                 if await self._store.replace(item, before.write_version):
-                    self._after_save(before, sealed)
+                    self._saved(before, sealed)
                     return sealed
                 await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311  spreads replicas, guards nothing
         raise TemporaryError("This session is being changed by too many at once.", "Try again in a moment.")
@@ -156,6 +157,7 @@ class Engine:
 
     async def drain(self, seconds: float) -> bool:
         """Takes on nothing new and waits for what is being performed; True when all of it was done in time."""
+        self._follow_up()
         self._quiet.begin_all()
         self._draining = True
         tasks = {lane.task for lane in self._lanes.values() if lane.task is not None}
@@ -172,7 +174,9 @@ class Engine:
     @property
     def is_busy(self) -> bool:
         """Whether anything is being performed right now."""
-        return len(self._quiet) > 0 or any(lane.task is not None for lane in self._lanes.values())
+        return bool(self._followed_up_soon or self._quiet) or any(
+            lane.task is not None for lane in self._lanes.values()
+        )
 
     # ----------------------------------------------------------------------------------- saving
 
@@ -204,21 +208,41 @@ class Engine:
         until = now + LEASE_SECONDS
         return replace(after, lease=Lease(self._replica_id, until), due_at=until)
 
-    def _after_save(self, before: Session | None, after: Session) -> None:
-        self._on_saved(before, after)
+    def _saved(self, before: Session | None, after: Session) -> None:
+        """Whoever waits for the write, and with them Slack, goes on first; what follows from it comes right behind."""
+        if self._draining:
+            # Nothing follows any more but what is noted of it, and there may be no later.
+            self._begin_what_follows(before, after)
+            return
         self._quiet.disturb()
-        known = set(owed(before)) if before is not None else set()
+        if not self._followed_up_soon:
+            asyncio.get_running_loop().call_soon(self._follow_up)
+        self._followed_up_soon.append((before, after))
+
+    def _follow_up(self) -> None:
+        saved, self._followed_up_soon = self._followed_up_soon, []
+        for before, after in saved:
+            try:
+                self._begin_what_follows(before, after)
+            except Exception:
+                # What is owed is in the store; the reconciler comes by.
+                log.exception("follow_up_failed", session_id=after.session_id)
+
+    def _begin_what_follows(self, before: Session | None, after: Session) -> None:
+        self._on_saved(before, after)
         effects = owed(after)
-        for effect in effects:
+        lasting = [effect for effect in effects if is_lasting(effect, after)]
+        known = owed(before) if before is not None and lasting else ()
+        for effect in lasting:
             if effect not in known:
                 _remember(self._fresh, (after.session_id, effect), None)
         event = self._changed.pop(after.session_id, None)
         if event is not None:
             event.set()
-        lanes = {effect.lane for effect in effects if is_lasting(effect, after)}
+        lanes = {effect.lane for effect in lasting}
         for lane in sorted(lanes):
             self._kick(after.session_id, lane)
-        if "thread" not in lanes and self._may_wait_for_quiet(after, effects):
+        if not self._draining and "thread" not in lanes and self._may_wait_for_quiet(after, effects):
             self._quiet.add(after.session_id)
 
     def _may_wait_for_quiet(self, session: Session, effects: tuple[Effect, ...]) -> bool:

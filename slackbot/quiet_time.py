@@ -26,7 +26,7 @@ class QuietTime:
         self._begin = begin
         self._waiting: dict[str, float] = {}
         self._disturbed_at = 0.0
-        self._pump: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -37,9 +37,10 @@ class QuietTime:
 
     def add(self, session_id: str) -> None:
         """Begins with `session_id` soon; harmless when it waits already."""
-        self._waiting.setdefault(session_id, asyncio.get_running_loop().time())
-        if self._pump is None:
-            self._pump = asyncio.create_task(self._run(), name="quiet-time")
+        loop = asyncio.get_running_loop()
+        self._waiting.setdefault(session_id, loop.time())
+        if self._timer is None:
+            self._timer = loop.call_later(QUIET_SECONDS, self._look, loop)
 
     def discard(self, session_id: str) -> None:
         """It was begun with for another reason."""
@@ -51,17 +52,15 @@ class QuietTime:
             self._waiting.pop(session_id, None)
             self._begin(session_id)
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while self._waiting:
-                session_id, since = next(iter(self._waiting.items()))
-                wait_seconds = min(self._disturbed_at + QUIET_SECONDS, since + AT_MOST_SECONDS) - loop.time()
-                if wait_seconds > 0:
-                    await asyncio.sleep(wait_seconds)
-                    continue
-                del self._waiting[session_id]
-                self._begin(session_id)
-                await asyncio.sleep(SPACING_SECONDS)
-        finally:
-            self._pump = None
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begins with the one that waits longest, if it may begin now, and comes back for the next one."""
+        self._timer = None
+        if not self._waiting:
+            return
+        session_id, since = next(iter(self._waiting.items()))
+        wait_seconds = min(self._disturbed_at + QUIET_SECONDS, since + AT_MOST_SECONDS) - loop.time()
+        if wait_seconds <= 0:
+            del self._waiting[session_id]
+            self._begin(session_id)
+            wait_seconds = SPACING_SECONDS
+        self._timer = loop.call_later(wait_seconds, self._look, loop)

@@ -101,9 +101,17 @@ class SqliteStore:
             self._stop()
             raise
         self._items, self._lists = self._readers
+        # A single item is found in memory in less time than it takes to wake a thread (a reader never waits for the
+        # writer: https://sqlite.org/wal.html#concurrency), so it is looked up on the loop first.
+        self._at_once: sqlite3.Connection | None = open_reader(self.path, busy_seconds=0)
         self._purge_at = 0
 
     async def get(self, session_id: str, now: int) -> Item | None:
+        if self._at_once is not None:
+            try:
+                return _get(self._at_once, session_id, now)
+            except sqlite3.Error:
+                pass  # locked just now, or broken: the thread can wait for it, and finds the words
         return await self._items.submit(lambda connection: _get(connection, session_id, now))
 
     async def create(self, item: Item, now: int) -> bool:
@@ -149,6 +157,9 @@ class SqliteStore:
     async def close(self) -> None:
         """Finishes what was asked for, then closes the file. May be called again."""
         self._stop()
+        if self._at_once is not None:
+            self._at_once.close()
+            self._at_once = None
         # Readers first: the last connection to close folds the write-ahead log into the file and removes it.
         for thread in (*self._readers, self._writer):
             await asyncio.to_thread(thread.join)

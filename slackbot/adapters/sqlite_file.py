@@ -89,9 +89,9 @@ def open_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
+def open_reader(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
     """A connection that cannot write. The file was made by `open_writer`."""
-    connection = _connect(path)
+    connection = _connect(path, busy_seconds)
     try:
         connection.execute("PRAGMA query_only = ON")
     except sqlite3.Error as error:
@@ -143,10 +143,10 @@ _OF_ONE_STATEMENT = {
 _OTHER_FILE = "Put it right, or name another file: DEVFLOW_STORE=sqlite:PATH."
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
     try:
         # Made here, then used by one thread of `sqlite_threads` alone; transactions are begun by hand.
-        return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        return sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
         raise in_words(error, path) from error
 

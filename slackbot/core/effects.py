@@ -68,9 +68,10 @@ def owed(session: Session) -> tuple[Effect, ...]:
     """Everything the stored session still owes the world, in the order in which people should see it."""
     effects: list[Effect] = []
     can_post = session.thread.lost is None
-    if can_post and session.thread.card != card_key(session):
-        effects.append(UpdateCard(card_key(session)))
     if can_post:
+        card = card_key(session)
+        if session.thread.card != card:
+            effects.append(UpdateCard(card))
         for turn in session.history:
             if turn.state.is_ended and turn.response_ts is None and turn.told_by is None:
                 effects.append(DeliverAnswer(turn.turn_id))

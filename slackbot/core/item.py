@@ -138,14 +138,14 @@ def turn_size_bytes(turn: Turn) -> int:
 
 
 def _value_size(value: Any) -> int:
-    if isinstance(value, bool) or value is None:
-        return 1
     if isinstance(value, str):
-        return len(value.encode("utf-8", "replace"))
+        return len(value) if value.isascii() else len(value.encode("utf-8", "replace"))
+    if value is None or isinstance(value, bool):
+        return 1
     if isinstance(value, int):
         digits = str(abs(value)).rstrip("0") or "0"
         return (len(digits) + 1) // 2 + 1 + (1 if value < 0 else 0)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         return 3 + sum(1 + len(str(name).encode()) + _value_size(inner) for name, inner in value.items())
     if isinstance(value, list | tuple):
         return 3 + sum(1 + _value_size(inner) for inner in value)
@@ -176,6 +176,8 @@ def _flat(value: Any) -> dict[str, Any]:
     flat = dict(getattr(value, "extra", {}))
     for name, default in _DEFAULTS[type(value)].items():
         inner = getattr(value, name)
+        if inner is None and default is None:
+            continue
         if isinstance(inner, str | int):
             if isinstance(inner, TurnState | EndedBy):
                 inner = str(inner)
