@@ -20,7 +20,7 @@ from slackbot.audit import AuditLog
 from slackbot.core import command_text as ct
 from slackbot.core import events as ev
 from slackbot.core.access import Action, check_action
-from slackbot.core.errors import IllegalTransition, NotFound, Refused
+from slackbot.core.errors import IllegalTransition, NotFound, Refused, UsageError
 from slackbot.core.ports import IndexEntry, SessionStore
 from slackbot.core.session import Session, Status, derive_session_id
 from slackbot.engine import Engine
@@ -90,6 +90,13 @@ class FrontDesk:
         self._order: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     # ------------------------------------------------------------------------------- commands
+
+    def is_start(self, text: str) -> bool:
+        """Whether `/devflow TEXT` begins a session, which may take a while."""
+        try:
+            return isinstance(ct.parse_command(text, self._hosts), ct.StartCommand)
+        except UsageError:
+            return False
 
     async def command(self, user_id: str, channel_id: str, text: str, press_id: str) -> View | None:
         """`/devflow TEXT`. None = what happens is to be seen in the channel, no further word is needed.

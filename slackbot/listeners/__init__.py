@@ -14,5 +14,5 @@ def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
     # Bolt asks one after the other, so what comes most often comes first.
     messages.register(app, desk, told)
     actions.register(app, desk, told)
-    commands.register(app, desk)
+    commands.register(app, desk, told)
     events.register(app)

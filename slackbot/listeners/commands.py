@@ -5,27 +5,49 @@ Payload: https://docs.slack.dev/interactivity/implementing-slash-commands/#app_c
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from slackbot.front_desk import FrontDesk
 from slackbot.listeners.faults import view_of
+from slackbot.listeners.told import Told
+from slackbot.views.replies import starting_slowly
+from slackbot.views.view import View
+
+ACK_SECONDS = 2.5
+"""Slack shows an error after 3 s; a start that takes longer goes on, and the person is told what to expect."""
 
 
-def register(app: AsyncApp, desk: FrontDesk) -> None:
+def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
     """Binds the one slash command of manifest.yml."""
 
     async def devflow(ack: AsyncAck, command: dict[str, Any]) -> None:
         user_id, channel_id = str(command.get("user_id") or ""), str(command.get("channel_id") or "")
         press_id = f"{channel_id}:{command.get('trigger_id') or ''}"
+        text = str(command.get("text") or "")
+        answering = asyncio.create_task(_answer(desk, user_id, channel_id, text, press_id))
         try:
-            view = await desk.command(user_id, channel_id, str(command.get("text") or ""), press_id)
-        except Exception as error:
-            view = view_of(error, where="command")
+            await asyncio.wait((answering,), timeout=ACK_SECONDS if desk.is_start(text) else None)
+        except asyncio.CancelledError:
+            answering.cancel()
+            raise
+        if answering.done():
+            view = answering.result()
+        else:
+            view = starting_slowly()
+            told.tell_later(answering, channel_id=channel_id, user_id=user_id)
         if view is None:
             await ack()
         else:
             await ack(text=view.text, blocks=view.blocks, response_type="ephemeral")
 
     app.command("/devflow")(devflow)
+
+
+async def _answer(desk: FrontDesk, user_id: str, channel_id: str, text: str, press_id: str) -> View | None:
+    try:
+        return await desk.command(user_id, channel_id, text, press_id)
+    except Exception as error:
+        return view_of(error, where="command")

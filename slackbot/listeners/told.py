@@ -29,9 +29,17 @@ class Told:
         if len(self._tasks) >= _MAX_WAITING:
             log.warning("ephemeral_dropped", channel_id=channel_id)
             return
-        task = asyncio.create_task(self._post(view, channel_id, user_id, thread_ts))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._keep(asyncio.create_task(self._post(view, channel_id, user_id, thread_ts)))
+
+    def tell_later(self, answering: asyncio.Task[View | None], *, channel_id: str, user_id: str) -> None:
+        """Shows this person what `answering` has to say, if anything, once it is done."""
+
+        async def wait() -> None:
+            view = await answering
+            if view is not None:
+                await self._post(view, channel_id, user_id, None)
+
+        self._keep(asyncio.create_task(wait()))
 
     def tell_once(self, view: View, *, channel_id: str, user_id: str, thread_ts: str, about: str = "") -> None:
         """The same to the same person only once: about one message (`about`), which Slack may deliver again, or,
@@ -49,6 +57,10 @@ class Told:
         """Waits for what is still to be said."""
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=seconds)
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _post(self, view: View, channel_id: str, user_id: str, thread_ts: str | None) -> None:
         try:

@@ -152,6 +152,15 @@ def accepted(verb: str) -> View:
     return View(told, [section(told)])
 
 
+def starting_slowly() -> View:
+    """Slack's three seconds are nearly over, and the session is not stored yet."""
+    told = (
+        "Starting takes longer than usual. If no thread appears in this channel within a minute, nothing was started: "
+        "send the command again."
+    )
+    return View(told, [section(told)])
+
+
 _LIST_LIMIT = 20
 _LIST_CHARACTERS = 8_000
 

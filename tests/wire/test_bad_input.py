@@ -270,6 +270,22 @@ async def test_edits_and_deletions_follow_while_a_prompt_waits_and_not_later(wor
     assert len(thread.of_type("devflow_answer")) == 5, "a withdrawn prompt needs no answer"
 
 
+async def test_an_edit_right_behind_its_message_is_not_lost(world: BotWorld) -> None:
+    """Both are on their way at once, and the message is stored first."""
+    ada = world.someone("ada")
+    people = world.slack.people
+    thread = await ada.starts("demo/hello", "echo hi")
+    for number in range(4):
+        hasty = await ada.says(thread, f"typed too fast {number}")
+        await people.edit(ada.user_id, ada.channel_id, hasty, f"typed again {number}")
+        gone = await ada.says(thread, f"for the other window {number}")
+        await people.delete(ada.user_id, ada.channel_id, gone)
+    await until(lambda: len(thread.turns()) == 9, "nine turns")
+    await until(lambda: world.slack.sockets.undelivered_count == 0, "all events")
+    kept = [turn["prompt"] for turn in thread.turns()[1:] if turn["state"] == "queued"]
+    assert kept == [f"typed again {number}" for number in range(4)]
+
+
 @pytest.mark.parametrize("kind", ["the name", "a branch above it"])
 async def test_a_branch_name_that_is_taken(world: BotWorld, kind: str) -> None:
     """By another branch of that name, or by one called `devflow`, beside which it cannot be: another name is found."""
@@ -323,6 +339,10 @@ async def test_who_is_not_on_the_list_and_how_many_sessions_there_may_be(
         await ada.says(second, "wake up")
         await ada.is_told(second, "so nothing was started")
         assert second.item()["status"] == "stopped"
+        lost = await _lost_root(world, ada, "echo hi")
+        await ada.says(lost, "hello?")
+        await ada.is_told(lost, "so nothing was started")
+        assert lost.item() == {}
         assert len(world.tasks.requests) == 4
 
 

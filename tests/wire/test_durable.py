@@ -206,6 +206,29 @@ async def test_a_root_whose_post_slack_confused_is_no_session_and_can_become_one
     assert (await (await thread.worker()).works())["prompt"] == "echo hi"
 
 
+async def test_a_start_that_takes_long_goes_on_and_says_so(world: BotWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slack is slow: before its three seconds are over the person is told; the thread comes, or what went wrong."""
+    monkeypatch.setattr("slackbot.listeners.commands.ACK_SECONDS", 0.05)
+    ada = world.someone("ada")
+    outcomes = [Fault(delay_seconds=0.3), Fault(delay_seconds=0.3, error="restricted_action")]
+
+    def for_roots(method: str, arguments: dict[str, Any]) -> Fault | None:
+        is_root = method == "chat.postMessage" and not arguments.get("thread_ts")
+        return outcomes.pop(0) if is_root and outcomes else None
+
+    world.slack.fault = for_roots
+    try:
+        assert "Starting takes longer than usual." in await ada.types("start demo/hello echo hi")
+        (root,) = await until(lambda: ada.public(), "the root")
+        thread = SessionThread(world, ada.channel_id, root["ts"])
+        await thread.worker()
+        assert "Starting takes longer than usual." in await ada.types("start demo/hello echo hi")
+        await until(lambda: len(ada.private()) == 3, "what went wrong")
+    finally:
+        world.slack.fault = None
+    assert len(ada.public()) == 1
+
+
 async def test_the_next_bot_goes_on_where_the_last_one_ended(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Ended with a turn in work: its worker outlives it, and its answer is told by the next, the progress gone."""
     async with bot_world(tmp_path_factory.mktemp("next")) as world:
