@@ -11,10 +11,14 @@ import logging
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from slackbot import __version__
 from slackbot.core.errors import ConfigError, DevflowError
+
+STOP_SECONDS = 24.0
+"""After SIGTERM `devflow run` has ended by then, whatever hangs; ECS kills after 30 s."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -78,14 +82,39 @@ def _run(options: argparse.Namespace) -> int:
     configure_logs(settings.DEVFLOW_LOG_FORMAT, settings.secrets())
 
     async def until_told() -> None:
-        stop = asyncio.Event()
+        stop, ready = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
+        running = loop.create_task(run_bot(settings, stop=stop, on_ready=lambda _: ready.set()))
+
+        def end() -> None:
+            if not stop.is_set():
+                stop.set()
+                # A thread in a call that hangs cannot be ended, and must not hold up the whole process.
+                watchdog = threading.Timer(STOP_SECONDS, _end_at_once)
+                watchdog.daemon = True
+                watchdog.start()
+            if not ready.is_set():
+                # It still asks who it is, or waits for Slack: nothing was taken on yet.
+                running.cancel()
+
         for signum in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signum, stop.set)
-        await run_bot(settings, stop=stop)
+            loop.add_signal_handler(signum, end)
+        try:
+            await running
+        except asyncio.CancelledError:
+            if not stop.is_set():
+                raise
 
     asyncio.run(until_told())
     return 0
+
+
+def _end_at_once() -> None:
+    import structlog
+
+    structlog.get_logger().error("stop_took_too_long", seconds=STOP_SECONDS, remedy="Nothing stored is lost.")
+    sys.stdout.flush()
+    os._exit(1)
 
 
 def _check(options: argparse.Namespace) -> int:

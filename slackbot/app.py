@@ -31,6 +31,7 @@ from slackbot.core import events as ev
 from slackbot.core.errors import ConfigError, DevflowError, IllegalTransition, NotFound
 from slackbot.core.ports import SessionStore, Tasks
 from slackbot.core.session import EndedBy
+from slackbot.ending import Ending
 from slackbot.engine import Engine
 from slackbot.front_desk import FrontDesk
 from slackbot.gateway.server import Gateway, listen
@@ -60,7 +61,9 @@ class Pace:
     """A turn that ends sooner shows no progress message."""
     long_poll: float = LONG_POLL_SECONDS
     drain: float = 10.0
-    """ECS waits 30 s between SIGTERM and SIGKILL; what is in flight has twice this long to end."""
+    """What each kind of work in flight has to end; all of it, and every closing, share `stop`."""
+    stop: float = 20.0
+    """ECS waits 30 s between SIGTERM and SIGKILL, and a restart by hand should not take longer than people wait."""
 
 
 @dataclass(frozen=True)
@@ -89,24 +92,25 @@ async def run_bot(
     Raises `DevflowError` with a sentence when a system refuses at the start.
     """
     # Closing runs in the reverse order of what is pushed here: intake first, the store and Slack last.
+    ending = Ending(pace.stop)
     async with AsyncExitStack() as closing:
         chat = SlackChat(
             token=_secret(settings.SLACK_BOT_TOKEN),
             api_url=settings.SLACK_API_URL,
             posts_per_second=1.0 if settings.is_real_slack else None,
         )
-        closing.push_async_callback(chat.close)
+        closing.push_async_callback(ending.close, chat.close)
         identity = await chat.identify()
         store = store or build_store(settings)
-        closing.push_async_callback(store.close)
+        closing.push_async_callback(ending.close, store.close)
         tasks = tasks or await build_tasks(settings)
-        closing.push_async_callback(tasks.close)
+        closing.push_async_callback(ending.close, tasks.close)
         code_host = GithubCodeHost(
             api_url=settings.GITHUB_API_URL,
             app_id=settings.GITHUB_APP_ID or "",
             private_key=settings.private_key_pem(),
         )
-        closing.push_async_callback(code_host.close)
+        closing.push_async_callback(ending.close, code_host.close)
 
         # Bound before anything is built on its address: port 0 is any free one.
         listening = closing.enter_context(listen(*settings.gateway_address))
@@ -115,7 +119,7 @@ async def run_bot(
         board = ProgressBoard(
             chat, clock=time.monotonic, first_delay_seconds=pace.first_progress, since=int(time.time())
         )
-        closing.push_async_callback(board.close)
+        closing.push_async_callback(ending.close, board.close)
         secret = _secret(settings.DEVFLOW_SECRET)
         worker = WorkerSettings(gateway_url=gateway_url, secret=secret)
         audit_stream = AuditStream(settings.DEVFLOW_AUDIT_LOG)
@@ -135,11 +139,11 @@ async def run_bot(
             retry_seconds=pace.retry,
             on_saved=audit.saved,
         )
-        closing.push_async_callback(engine.drain, pace.drain)
+        closing.push_async_callback(ending.drain, engine.drain, pace.drain)
 
         app = build_app(chat)
         keeper = SocketKeeper(app, _secret(settings.SLACK_APP_TOKEN))
-        closing.push_async_callback(keeper.close)
+        closing.push_async_callback(ending.close, keeper.close)
         desk = WorkerDesk(
             engine=engine,
             performer=performer,
@@ -153,7 +157,7 @@ async def run_bot(
         )
         gateway = Gateway(WorkerApi(desk, secret=secret), listening, is_ready=lambda: _is_ready(keeper, store))
         await gateway.start()
-        closing.push_async_callback(gateway.stop)
+        closing.push_async_callback(ending.close, gateway.stop)
 
         admission = Admission(chat, settings.access_policy)
         starter = SessionStarter(
@@ -183,7 +187,7 @@ async def run_bot(
             hosts=code_host.hosts,
         )
         told = Told(chat)
-        closing.push_async_callback(told.drain, 2.0)
+        closing.push_async_callback(ending.drain, told.drain, 2.0)
         listeners.register(app, front_desk, told)
         reconciler = Reconciler(
             engine=engine,
@@ -194,8 +198,8 @@ async def run_bot(
             interval_seconds=settings.DEVFLOW_RECONCILE_SECONDS,
             on_orphan_stopped=audit.orphan_stopped,
         )
-        closing.push_async_callback(keeper.drain, pace.drain)
-        closing.push_async_callback(keeper.stop_intake)
+        closing.push_async_callback(ending.drain, keeper.drain, pace.drain)
+        closing.push_async_callback(ending.close, keeper.stop_intake)
         await keeper.start()
 
         ready = BotReady(gateway_url, identity.team_name or "", identity.user_id)
@@ -210,6 +214,7 @@ async def run_bot(
                 await keeper.stop_intake()
                 await stop_sessions(store, engine)
             reconciling.cancel()
+            ending.begin()
     log.info("bot_stopped")
 
 
