@@ -1,7 +1,7 @@
 """deploy/stack.yml deployed on moto: references, conditions and settings fit together.
 
-moto applies neither TTL, recovery, rules of security groups for what goes out, network mode nor sizes of task definitions; those are asserted on the text. What its
-CloudFormation does not make at all, `moto_more` makes.
+moto applies neither TTL, recovery, what security groups let out, network mode nor sizes of task definitions; those are
+asserted on the text. What its CloudFormation does not make at all, `moto_more` makes.
 """
 
 from __future__ import annotations
