@@ -40,6 +40,9 @@ MARKS = {
 
 _MAX_MARKS = 20_000
 
+_REFRESHED = 3
+"""So many answers are drawn again when the pull request opens; older ones are far up the thread."""
+
 
 @dataclass(frozen=True)
 class WorkerSettings:
@@ -190,11 +193,29 @@ class Performer:
         metadata = notice_metadata(session, due)
         found = None if first else await self._find(session, metadata.event_type, {"notice_id": due.notice_id})
         ts = found.ts if found else await self._post(session, notice(session, due), metadata)
+        if due.kind == "pull_request_opened":
+            await self._refresh_answers(session)
         for turn in session.history:
             if turn.told_by == due.notice_id:
                 await self._mark_turn(session, turn)
                 await self._board.clear(session, turn, look=not first)
         return ev.NoticePosted(notice_id=due.notice_id, ts=ts)
+
+    async def _refresh_answers(self, session: Session) -> None:
+        """The latest answers that offered to open a pull request now lead to it."""
+        offered = [turn for turn in session.history if turn.commit_sha and turn.response_ts and not turn.shortened]
+        for turn in offered[-_REFRESHED:]:
+            made, channel_id, ts = answer(session, turn), session.thread.channel_id, turn.response_ts or ""
+            try:
+                await self._chat.update_message(
+                    channel_id,
+                    ts,
+                    text=made.view.text,
+                    blocks=made.view.blocks,
+                    metadata=answer_metadata(session, turn),
+                )
+            except (NotFound, PermanentError) as error:
+                log.info("answer_not_refreshed", session_id=session.session_id, why=error.summary)
 
     async def _post(self, session: Session, view: View, metadata: Metadata) -> str:
         """Posts into the thread; an unknown outcome is looked up before anything is repeated."""

@@ -24,7 +24,7 @@ class TaskReport:
 
 
 _AGAIN = "Press Retry to go on with a new task."
-_ON_BRANCH = "What it pushed is on the branch. Press Retry to go on with a new one."
+_ON_BRANCH = "Press Retry to go on with a new one."
 
 # Each row: a pattern of the reason, and what it means. The first that fits counts, so the special stand before the
 # general. The patterns are pieces of ECS's own messages, which vary in wording between platforms.
@@ -154,7 +154,7 @@ _BY_REASON: tuple[tuple[re.Pattern[str], TaskReport], ...] = tuple(
             r"failed (container|ELB) health checks|health check.*fail|unhealthy",
             TaskReport(
                 "The task was ended because it was unhealthy: its worker no longer answered the health check.",
-                "What it pushed is on the branch. Look into the task's log, then press Retry.",
+                "Look into the task's log, then press Retry.",
             ),
         ),
         (
@@ -207,7 +207,7 @@ def report_task(task: TaskObservation) -> TaskReport:
     if is_unhealthy(task):
         return TaskReport(
             "The worker's task is unhealthy: it no longer passes its health check, so it is being stopped.",
-            "What it pushed is on the branch. Look into the task's log, then press Retry.",
+            "Look into the task's log, then press Retry.",
         )
     reason = " ".join((task.stopped_reason or "").split())
     report = None

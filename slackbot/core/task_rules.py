@@ -98,7 +98,7 @@ def worker_left(session: Session, event: ev.WorkerLeft, now: int) -> Session:
         return end_session(session, now, status=Status.STOPPED, by=by, user_id=None, kind="stopped")
     if event.reason == "signal":
         summary = event.detail or "The worker was told to stop by its machine."
-        return fail_session(session, now, summary, "What it pushed is on the branch. Press Retry to go on.")
+        return fail_session(session, now, summary, "Press Retry to go on.")
     summary = event.detail or "The worker gave up without saying why."
     return fail_session(session, now, summary, "" if event.detail else "Look into the task's log, then press Retry.")
 
@@ -136,7 +136,7 @@ def time_passed(session: Session, event: ev.TimePassed, now: int) -> Session:
                 session,
                 now,
                 f"The worker was not heard from for {(now - heard_at) // 60} minutes.",
-                "What it pushed is on the branch. Press Retry to go on with a new one.",
+                "Press Retry to go on with a new one.",
             )
         timed = turn_rules.keep_time(session, limits, now)
         if timed is not session:

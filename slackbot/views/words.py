@@ -90,8 +90,9 @@ def status_words(status: str) -> str:
 
 
 def duration(seconds: int) -> str:
-    """`8 s`, `2 min 5 s`, `1 h 3 min`, `2 days`: two units at most."""
-    seconds = max(0, seconds)
+    """`under 1 s`, `8 s`, `2 min 5 s`, `1 h 3 min`, `2 days`: two units at most."""
+    if seconds < 1:
+        return "under 1 s"
     if seconds < 60:
         return f"{seconds} s"
     minutes, rest = divmod(seconds, 60)

@@ -267,6 +267,8 @@ def status_in_words(status: int) -> str:
 
 
 def _duration(seconds: float) -> str:
+    if seconds < 0.1:
+        return "less than 0.1 seconds"
     if seconds < 60:
         return f"{seconds:.1f} seconds"
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
