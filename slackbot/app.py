@@ -203,7 +203,8 @@ async def run_bot(
         await keeper.start()
 
         ready = BotReady(gateway_url, identity.team_name or "", identity.user_id)
-        log.info("bot_ready", gateway_url=ready.gateway_url, team=ready.team_name)
+        host, port = listening.getsockname()[:2]
+        log.info("bot_ready", gateway_url=ready.gateway_url, listens_on=f"{host}:{port}", team=ready.team_name)
         if on_ready is not None:
             on_ready(ready)
         async with asyncio.TaskGroup() as group:
