@@ -1,0 +1,233 @@
+"""What DevFlow writes into a session's thread: the card, answers, notices, and the marks on prompts.
+
+Called by the performer, and by the gateway's desk for answers too long to store. Posts carry metadata by which they
+are found again; texts come from views; the chat port takes them.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import structlog
+
+from slackbot.core import effects as fx
+from slackbot.core import events as ev
+from slackbot.core.errors import NotFound, PermanentError, TemporaryError, ThreadUnreachable
+from slackbot.core.ports import Chat, Message, Metadata
+from slackbot.core.session import Session, Turn, TurnState
+from slackbot.progress_board import ProgressBoard
+from slackbot.views.answer import answer, answer_metadata
+from slackbot.views.card import card, card_metadata
+from slackbot.views.notice import notice, notice_metadata
+from slackbot.views.view import View
+
+log = structlog.get_logger()
+
+MARKS = {
+    TurnState.QUEUED: "eyes",
+    TurnState.WORKING: "eyes",
+    TurnState.ANSWERED: "white_check_mark",
+    TurnState.FAILED: "x",
+    TurnState.CANCELLED: "octagonal_sign",
+}
+"""The reaction on a prompt, by the state of its turn."""
+
+_MAX_MARKS = 20_000
+
+_REFRESHED = 3
+"""So many answers are drawn again when the pull request opens; older ones are far up the thread."""
+
+
+class ThreadWriter:
+    """Every post may be tried again: `first` says that nobody can have tried before, so nothing is looked up."""
+
+    def __init__(self, chat: Chat, board: ProgressBoard) -> None:
+        self._chat = chat
+        self._board = board
+        self._marked: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._attached: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    # ----------------------------------------------------------------------------------- marks
+
+    def owes_marks(self, session: Session) -> bool:
+        return session.thread.lost is None and any(True for _ in self._unmarked(session))
+
+    async def mark(self, session: Session) -> None:
+        """Eyes on every prompt that is stored and not ended; harmless where they are already."""
+        for turn in list(self._unmarked(session)):
+            await self._mark_turn(session, turn)
+
+    def _unmarked(self, session: Session) -> list[Turn]:
+        return [
+            turn
+            for turn in session.history
+            if not turn.state.is_ended
+            and turn.prompt_ts is not None
+            and self._marked.get((session.session_id, turn.turn_id)) != MARKS[turn.state]
+        ]
+
+    async def _mark_turn(self, session: Session, turn: Turn) -> None:
+        if turn.prompt_ts is None:
+            return
+        channel_id, mark = session.thread.channel_id, MARKS[turn.state]
+        try:
+            await self._chat.add_reaction(channel_id, turn.prompt_ts, mark)
+            for stale in sorted(_stale_marks(session, turn)):
+                await self._chat.remove_reaction(channel_id, turn.prompt_ts, stale)
+        except PermanentError as error:
+            # A missing scope or a full message costs the mark, never the answer.
+            log.info("mark_refused", session_id=session.session_id, why=error.summary)
+        self._marked[session.session_id, turn.turn_id] = mark
+        while len(self._marked) > _MAX_MARKS:
+            self._marked.popitem(last=False)
+
+    # ---------------------------------------------------------------------------------- thread
+
+    async def update_card(self, effect: fx.UpdateCard, session: Session, *, first: bool) -> ev.Event | None:
+        thread, view, metadata = session.thread, card(session), card_metadata(session)
+        status_ts = thread.status_ts
+        if status_ts is None:
+            found = None if first else await self._find(session, metadata.event_type)
+            status_ts = (
+                found.ts
+                if found
+                else await self._chat.post_message(
+                    thread.channel_id, text=view.text, blocks=view.blocks, thread_ts=thread.thread_ts, metadata=metadata
+                )
+            )
+        else:
+            try:
+                await self._chat.update_message(
+                    thread.channel_id, status_ts, text=view.text, blocks=view.blocks, metadata=metadata
+                )
+            except ThreadUnreachable:
+                raise
+            except (NotFound, PermanentError) as error:
+                # Deleted, or not to be drawn: the thread goes on without its card.
+                log.info("card_not_updated", session_id=session.session_id, why=error.summary)
+        return ev.CardTold(card=effect.card, status_ts=status_ts)
+
+    async def deliver_answer(self, effect: fx.DeliverAnswer, session: Session, *, first: bool) -> ev.Event | None:
+        turn = session.turn(effect.turn_id)
+        if turn is None:
+            return None
+        ts = await self.post_answer(session, turn, full_text=None, look_first=not first)
+        return ev.AnswerPosted(turn_id=turn.turn_id, response_ts=ts)
+
+    async def post_answer(self, session: Session, turn: Turn, *, full_text: str | None, look_first: bool) -> str:
+        """Posts the end of a turn, marks its prompt and takes the progress message away; its `ts`.
+
+        `full_text` is the whole response where the stored one is shortened.
+        """
+        metadata = answer_metadata(session, turn)
+        found = await self._find(session, metadata.event_type, {"turn_id": turn.turn_id}) if look_first else None
+        made = answer(session, turn, full_text=full_text)
+        ts = found.ts if found is not None else await self._post(session, made.view, metadata)
+        if made.overflow is not None and (session.session_id, turn.turn_id) not in self._attached:
+            # Found, and not attached by this process: a crash may have come between. Better twice than never.
+            await self._attach(session, "answer.md", "The whole answer", made.overflow)
+            self._attached[session.session_id, turn.turn_id] = None
+            while len(self._attached) > _MAX_MARKS:
+                self._attached.popitem(last=False)
+        await self._mark_turn(session, turn)
+        await self._board.clear(session, turn, look=look_first)
+        return ts
+
+    async def post_notice(self, effect: fx.PostNotice, session: Session, *, first: bool) -> ev.Event | None:
+        due = next((n for n in session.thread.notices if n.notice_id == effect.notice_id), None)
+        if due is None:
+            return None
+        metadata = notice_metadata(session, due)
+        found = None if first else await self._find(session, metadata.event_type, {"notice_id": due.notice_id})
+        ts = found.ts if found else await self._post(session, notice(session, due), metadata)
+        if due.kind == "pull_request_opened":
+            await self._refresh_answers(session)
+        for turn in session.history:
+            if turn.told_by == due.notice_id:
+                await self._mark_turn(session, turn)
+                await self._board.clear(session, turn, look=not first)
+        return ev.NoticePosted(notice_id=due.notice_id, ts=ts)
+
+    async def _refresh_answers(self, session: Session) -> None:
+        """The latest answers that offered to open a pull request now lead to it."""
+        offered = [turn for turn in session.history if turn.commit_sha and turn.response_ts and not turn.shortened]
+        for turn in offered[-_REFRESHED:]:
+            made, channel_id, ts = answer(session, turn), session.thread.channel_id, turn.response_ts or ""
+            try:
+                await self._chat.update_message(
+                    channel_id,
+                    ts,
+                    text=made.view.text,
+                    blocks=made.view.blocks,
+                    metadata=answer_metadata(session, turn),
+                )
+            except (NotFound, PermanentError) as error:
+                log.info("answer_not_refreshed", session_id=session.session_id, why=error.summary)
+
+    async def _post(self, session: Session, view: View, metadata: Metadata) -> str:
+        """Posts into the thread; an unknown outcome is looked up before anything is repeated."""
+        try:
+            return await self._chat.post_message(
+                session.thread.channel_id,
+                text=view.text,
+                blocks=view.blocks,
+                thread_ts=session.thread.thread_ts,
+                metadata=metadata,
+            )
+        except TemporaryError as error:
+            if not error.outcome_unknown:
+                raise
+            found = await self._find(session, metadata.event_type, dict(metadata.event_payload))
+            if found is None:
+                raise
+            return found.ts
+        except ThreadUnreachable:
+            raise
+        except PermanentError as error:
+            log.warning("blocks_refused", session_id=session.session_id, why=error.summary)
+            return await self._post_bare(session, view, metadata)
+
+    async def _post_bare(self, session: Session, view: View, metadata: Metadata) -> str:
+        """Slack refused the blocks: the plain text is better than silence. If that is refused too, all will be."""
+        thread = session.thread
+        try:
+            return await self._chat.post_message(
+                thread.channel_id, text=view.text, thread_ts=thread.thread_ts, metadata=metadata
+            )
+        except PermanentError as error:
+            raise ThreadUnreachable(error.summary, error.remedy) from error
+
+    async def _attach(self, session: Session, filename: str, title: str, content: str) -> None:
+        thread = session.thread
+        try:
+            await self._chat.upload_file(
+                thread.channel_id, thread.thread_ts, filename=filename, title=title, content=content
+            )
+        except (PermanentError, TemporaryError) as error:
+            log.warning("file_not_attached", session_id=session.session_id, why=error.summary)
+
+    async def _find(
+        self, session: Session, event_type: str, payload: dict[str, str | int] | None = None
+    ) -> Message | None:
+        """The first of our posts with this metadata; doubles that Slack hid from us are deleted now."""
+        thread = session.thread
+        posts = await self._chat.find_messages(thread.channel_id, thread.thread_ts, event_type=event_type)
+        wanted = {"session_id": session.session_id, **(payload or {})}
+        matching = [post for post in posts if all(_payload(post).get(name) == value for name, value in wanted.items())]
+        for double in matching[1:]:
+            log.info("double_deleted", session_id=session.session_id, message_ts=double.ts)
+            await self._chat.delete_message(thread.channel_id, double.ts)
+        return matching[0] if matching else None
+
+
+def _stale_marks(session: Session, turn: Turn) -> set[str]:
+    """Marks that the prompt's message may still carry: the eyes, and how an earlier try of the prompt ended."""
+    stale = {MARKS[other.state] for other in session.history if other.prompt_ts == turn.prompt_ts}
+    if turn.state.is_ended:
+        stale.add(MARKS[TurnState.QUEUED])
+    return stale - {MARKS[turn.state]}
+
+
+def _payload(message: Message) -> dict[str, object]:
+    payload = (message.metadata or {}).get("event_payload")
+    return dict(payload) if isinstance(payload, dict) else {}
