@@ -8,9 +8,12 @@ from pathlib import Path
 
 from slackbot import worker_protocol as wp
 from slackbot.config import Settings
+from slackbot.core.repository_policy import parse_policies
 from slackbot.core.session import Branch, Ended, PullRequestState, Session, TaskState, Thread, Turn
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+RECORDERS = ("audit.py", "core/acts.py", "front_desk.py", "gateway/worker_desk.py")
 
 
 def test_every_setting_is_documented_and_no_other() -> None:
@@ -37,3 +40,20 @@ def test_every_route_of_the_worker_protocol_is_documented() -> None:
     text = (DOCS / "worker-protocol.md").read_text().replace("{id}", "{turn_id}")
     paths = [value for name, value in vars(wp).items() if name.endswith("_PATH") and name != "TURN_PATH"]
     assert [path for path in paths if path not in text] == []
+
+
+def test_every_act_of_the_audit_log_is_documented() -> None:
+    """docs/operations.md names each action that the code records, and no other."""
+    source = "".join((ROOT / "slackbot" / name).read_text() for name in RECORDERS)
+    recorded = set(re.findall(r'(?:Act|record)\(\s*"([a-z_]+)"', source)) | {"prompt_accepted", "retried"}
+    rows = re.findall(r"^\| (`.*?) \|", (DOCS / "operations.md").read_text(), re.MULTILINE)
+    documented = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
+    assert documented == recorded
+
+
+def test_the_policy_in_the_docs_is_a_good_one() -> None:
+    """What people copy from docs/operations.md works."""
+    (example,) = re.findall(r"```toml\n(.*?)```", (DOCS / "operations.md").read_text(), re.DOTALL)
+    policies, faults = parse_policies(example)
+    assert faults == []
+    assert len(policies.rules) == 2
