@@ -43,8 +43,8 @@ from slackbot.core.transitions import decide
 
 LEVELS = (1, 10, 100)
 """Replies in flight."""
-ROUNDS = 4
-REPLIES = 150
+ROUNDS = 6
+REPLIES = 100
 """A round and level; each goes to a thread of its own."""
 WARM_UP = 100
 TARGET_RATIO = 1.5
@@ -94,7 +94,7 @@ async def _measure(directory: Path) -> list[Row]:
                             await _check_stored(store, sessions)
     finally:
         await store.close()
-    rows = []
+    rows: list[Row] = []
     for level in LEVELS:
         rows += _rows(level, samples[devflow_slack, level], samples[bare_slack, level])
     return rows

@@ -33,7 +33,7 @@ def measure() -> Sequence[Row]:
         came = {line["prompt"]: line["at"] for line in map(json.loads, arrivals.read_text().splitlines())}
     taken = [came[prompt] - at for prompt, at in posted.items()]
     baseline = percentile(posts, 50)
-    rows = []
+    rows: list[Row] = []
     for percent, target in ((50, f"< {TARGET_SECONDS * 1000:.0f} ms"), (95, "")):
         seconds = percentile(taken, percent)
         rows.append(

@@ -16,7 +16,9 @@ BASELINE = "import slack_bolt.async_app, aiohttp"
 
 
 def measure() -> Sequence[Row]:
-    first, second, imports = [], [], []
+    first: list[float] = []
+    second: list[float] = []
+    imports: list[float] = []
     for _ in range(ROUNDS):
         with temporary_directory() as directory:
             for taken in (first, second):
@@ -24,7 +26,7 @@ def measure() -> Sequence[Row]:
                     taken.append(sandbox.ready_seconds)
                 imports.append(_import_seconds())
     baseline = percentile(imports, 50)
-    rows = []
+    rows: list[Row] = []
     for what, taken in (("first start (repositories are made)", first), ("second start", second)):
         seconds = percentile(taken, 50)
         rows.append(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ log = structlog.get_logger()
 _STARTED = "devflow_listener_started"
 _GIVE_UP_ATTEMPT = 2
 _SAID_ONCE_ENTRIES = 256
+_STARTS_A_ROUND = 8
 _KINDS = frozenset({"events_api", "slash_commands", "interactive"})
 
 FindClient = Callable[[AsyncBaseSocketModeClient], Awaitable[AsyncBaseSocketModeClient | None]]
@@ -45,6 +47,7 @@ class SocketIntake:
         self._places = asyncio.Semaphore(concurrency)
         self._most = concurrency + queued
         self._tasks: dict[asyncio.Task[None], AsyncBaseSocketModeClient] = {}
+        self._turnstile = _Turnstile(_STARTS_A_ROUND)
         self._said: set[tuple[str, ...]] = set()
         self.is_open = True
         runner = app.listener_runner
@@ -94,6 +97,7 @@ class SocketIntake:
 
     async def _handle(self, client: AsyncBaseSocketModeClient, envelope_id: str, message: dict[str, Any]) -> None:
         async with self._places:
+            await self._turnstile.turn()
             request, bolt_request = _parsed(envelope_id, message)
             if isinstance(bolt_request, str):
                 self._say_once("slack_envelope_malformed", fault=bolt_request, kind=str(message.get("type"))[:50])
@@ -142,6 +146,42 @@ class SocketIntake:
         if key not in self._said and len(self._said) < _SAID_ONCE_ENTRIES:
             self._said.add(key)
             log.warning(event, **fields)
+
+
+class _Turnstile:
+    """Lets so many begin in one round of the event loop, first come, first served.
+
+    Of a hundred envelopes that came together, the first are acknowledged while the last have not begun; begun all
+    at once, each would wait for all the others.
+    """
+
+    def __init__(self, starts_a_round: int) -> None:
+        self._starts_a_round = starts_a_round
+        self._started = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def turn(self) -> None:
+        """Returns when it is the caller's turn."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting and self._started < self._starts_a_round:
+            self._start(loop)
+            return
+        waiting: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(waiting)
+        await waiting
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._started:
+            loop.call_soon(self._next_round, loop)
+        self._started += 1
+
+    def _next_round(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._started = 0
+        while self._waiting and self._started < self._starts_a_round:
+            waiting = self._waiting.popleft()
+            if not waiting.done():  # else its task was cancelled
+                waiting.set_result(None)
+                self._start(loop)
 
 
 class _NoteStart(AsyncListenerStartHandler):
