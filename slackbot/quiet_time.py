@@ -40,7 +40,7 @@ class QuietTime:
         loop = asyncio.get_running_loop()
         self._waiting.setdefault(session_id, loop.time())
         if self._timer is None:
-            self._timer = loop.call_later(QUIET_SECONDS, self._look, loop)
+            self._timer = loop.call_later(min(QUIET_SECONDS, AT_MOST_SECONDS), self._look, loop)
 
     def discard(self, session_id: str) -> None:
         """It was begun with for another reason."""
