@@ -86,7 +86,7 @@ class AuditStream:
         self._path = path
         self._descriptor = otherwise
         if path is not None:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             try:
                 self._descriptor = os.open(path.expanduser(), flags, 0o600)
             except OSError as error:
