@@ -7,7 +7,6 @@ whose outcomes come back as events. After a crash the reconciler visits what was
 from __future__ import annotations
 
 import asyncio
-import functools
 import random
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from slackbot.core.ports import Item, SessionStore
 from slackbot.core.repository_policy import LimitsOf
 from slackbot.core.session import TTL_SECONDS, Lease, Session
 from slackbot.core.transitions import decide
+from slackbot.lanes import Lane, Lanes
 from slackbot.quiet_time import QuietTime
 
 log = structlog.get_logger()
@@ -89,13 +89,12 @@ class Engine:
         self._on_saved = on_saved
         self._retry_seconds = retry_seconds
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._lanes: dict[tuple[str, str], _Lane] = {}
+        self._lanes = Lanes(self._perform_owed, retry_seconds=retry_seconds, on_begin=self._on_begin)
         self._changed: dict[str, asyncio.Event] = {}
         self._fresh: OrderedDict[tuple[str, Effect], None] = OrderedDict()
         self._told_cards: OrderedDict[str, str] = OrderedDict()
-        self._draining = False
         self._followed_up_soon: list[tuple[Session | None, Session]] = []
-        self._quiet = QuietTime(lambda session_id: self._kick(session_id, "thread"))
+        self._quiet = QuietTime(lambda session_id: self._lanes.kick(session_id, "thread"))
 
     # --------------------------------------------------------------------------------- sessions
 
@@ -149,7 +148,7 @@ class Engine:
     def visit(self, session_id: str) -> None:
         """Somebody thinks the session is owed something: look, and perform it."""
         for lane in ("thread", "work"):
-            self._kick(session_id, lane)
+            self._lanes.kick(session_id, lane)
 
     def changed(self, session_id: str) -> asyncio.Event:
         """Set when this process next saves the session; for long polls."""
@@ -159,24 +158,12 @@ class Engine:
         """Takes on nothing new and waits for what is being performed; True when all of it was done in time."""
         self._follow_up()
         self._quiet.begin_all()
-        self._draining = True
-        tasks = {lane.task for lane in self._lanes.values() if lane.task is not None}
-        for lane in self._lanes.values():
-            lane.cancel_timer()
-        if tasks:
-            _, pending = await asyncio.wait(tasks, timeout=seconds)
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
-            return not pending
-        return True
+        return await self._lanes.drain(seconds)
 
     @property
     def is_busy(self) -> bool:
         """Whether anything is being performed right now."""
-        return bool(self._followed_up_soon or self._quiet) or any(
-            lane.task is not None for lane in self._lanes.values()
-        )
+        return bool(self._followed_up_soon or self._quiet) or self._lanes.is_busy
 
     # ----------------------------------------------------------------------------------- saving
 
@@ -210,7 +197,7 @@ class Engine:
 
     def _saved(self, before: Session | None, after: Session) -> None:
         """Whoever waits for the write, and with them Slack, goes on first; what follows from it comes right behind."""
-        if self._draining:
+        if self._lanes.draining:
             # Nothing follows any more but what is noted of it, and there may be no later.
             self._begin_what_follows(before, after)
             return
@@ -241,8 +228,8 @@ class Engine:
             event.set()
         lanes = {effect.lane for effect in lasting}
         for lane in sorted(lanes):
-            self._kick(after.session_id, lane)
-        if not self._draining and "thread" not in lanes and self._may_wait_for_quiet(after, effects):
+            self._lanes.kick(after.session_id, lane)
+        if not self._lanes.draining and "thread" not in lanes and self._may_wait_for_quiet(after, effects):
             self._quiet.add(after.session_id)
 
     def _may_wait_for_quiet(self, session: Session, effects: tuple[Effect, ...]) -> bool:
@@ -261,42 +248,11 @@ class Engine:
 
     # ------------------------------------------------------------------------------- performing
 
-    def _kick(self, session_id: str, name: str, *, after_wait: bool = False) -> None:
-        if self._draining:
-            return
-        lane = self._lanes.setdefault((session_id, name), _Lane())
-        if lane.task is not None:
-            lane.again = True
-            return
-        if lane.must_wait and not after_wait:
-            return
+    def _on_begin(self, session_id: str, name: str) -> None:
         if name == "thread":
             self._quiet.discard(session_id)
-        lane.cancel_timer()
-        lane.task = asyncio.create_task(self._run_lane(session_id, name, lane), name=f"{name}:{session_id}")
 
-    async def _run_lane(self, session_id: str, name: str, lane: _Lane) -> None:
-        """Performs what one session is owed of one kind, in order, until nothing is or something must wait."""
-        wait_seconds: float | None = None
-        try:
-            lane.again = True
-            while lane.again and wait_seconds is None:
-                lane.again = lane.must_wait = False
-                wait_seconds = await self._perform_owed(session_id, name, lane)
-        except Exception:
-            log.exception("performing_failed", session_id=session_id, lane=name)
-            lane.failures += 1
-            lane.must_wait = True
-            wait_seconds = min(60.0, self._retry_seconds * 2**lane.failures)
-        finally:
-            lane.task = None
-        if wait_seconds is None or self._draining:
-            self._lanes.pop((session_id, name), None)
-            return
-        again = functools.partial(self._kick, session_id, name, after_wait=True)
-        lane.timer = asyncio.get_running_loop().call_later(wait_seconds, again)
-
-    async def _perform_owed(self, session_id: str, name: str, lane: _Lane) -> float | None:
+    async def _perform_owed(self, session_id: str, name: str, lane: Lane) -> float | None:
         """One pass; the seconds after which to try again, or None when nothing is left to do."""
         tries: Counter[Effect] = Counter()
         look_again_seconds: float | None = None
@@ -330,14 +286,11 @@ class Engine:
                 outcome = await self._performer.perform(effect, session, first=first)
             except NotYet:
                 tries[effect] = _MAX_TRIES
-                lane.failures += 1
-                look_again_seconds = min(10.0, self._retry_seconds * 0.2 * 1.6**lane.failures)
+                look_again_seconds = lane.back_off_seconds(self._retry_seconds * 0.2, 10.0, factor=1.9)
                 continue
             except TemporaryError as error:
-                lane.failures += 1
                 lane.must_wait = True
-                back_off = self._retry_seconds * 2.0 ** min(lane.failures, 6)
-                delay = max(error.retry_after_seconds or 0.0, back_off)
+                delay = max(error.retry_after_seconds or 0.0, lane.back_off_seconds(self._retry_seconds, 64.0))
                 log.info(
                     "effect_postponed",
                     session_id=session_id,
@@ -387,23 +340,6 @@ class Engine:
         _, item = self._sealed(mine)
         if await self._store.replace(item, session.write_version):
             log.debug("lease_taken", session_id=session.session_id)
-
-
-class _Lane:
-    """What is being performed for one session, of one kind: at most one task, or a timer for the next try."""
-
-    def __init__(self) -> None:
-        self.task: asyncio.Task[None] | None = None
-        self.timer: asyncio.TimerHandle | None = None
-        self.again = False
-        self.must_wait = False
-        """Something failed: a new event is no reason to try before the wait is over."""
-        self.failures = 0
-
-    def cancel_timer(self) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
 
 
 def _remember(memory: OrderedDict[K, V], key: K, value: V) -> None:
