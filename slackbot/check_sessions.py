@@ -126,8 +126,9 @@ async def compare(world: World) -> Comparison:
     entries = [entry async for entry in world.store.scan(now)]
     tasks = {task.task_arn: task for task in await world.tasks.list_tasks()}
     limit = asyncio.Semaphore(AT_ONCE)
+    remedy = "Repair or delete it by hand; docs/table.md says what an item holds"
     faults = [
-        Fault(f"session {session_id}", "its item in the table cannot be read", "Repair or delete it; docs/table.md")
+        Fault(f"session {session_id}", "its item in the table cannot be read", remedy)
         for session_id in sorted(getattr(world.store, "unreadable", ()))
     ]
     sessions: dict[str, Session | None] = {}

@@ -101,6 +101,7 @@ class SqliteStore:
             self._stop()
             raise
         self._items, self._lists = self._readers
+        self._unreadable: set[str] = set()
         # A single item is found in memory in less time than it takes to wake a thread (a reader never waits for the
         # writer: https://sqlite.org/wal.html#concurrency), so it is looked up on the loop first.
         self._at_once: sqlite3.Connection | None = open_reader(self.path, busy_seconds=0)
@@ -134,7 +135,7 @@ class SqliteStore:
         rows = await self._lists.submit(lambda connection: _rows(connection, _LIST, values))
         page = rows[:limit]
         following = make_cursor(user_id, page[-1][1], page[-1][0]) if len(rows) > limit else None
-        return Page(entries=tuple(_entries(page)), cursor=following)
+        return Page(entries=tuple(self._entries(page)), cursor=following)
 
     async def scan(self, now: int, *, due_by: int | None = None, live: bool = False) -> AsyncIterator[IndexEntry]:
         self._purge_when_due(now)
@@ -147,12 +148,29 @@ class SqliteStore:
             while more:
                 rows = await self._lists.submit(_page_of(query, values))
                 more = len(rows) == SCAN_PAGE
-                for entry in _entries(rows):
+                for entry in self._entries(rows):
                     if entry.session_id not in given:
                         given.add(entry.session_id)
                         yield entry
                 if rows:
                     values = {**values, "session_id": rows[-1][0], "number": rows[-1][1]}
+
+    @property
+    def unreadable(self) -> frozenset[str]:
+        """Sessions that lists and scans passed over, because what is stored of them is of no known form."""
+        return frozenset(self._unreadable)
+
+    def _entries(self, rows: list[Row]) -> list[IndexEntry]:
+        entries = []
+        for session_id, _, projected in rows:
+            values = dict(zip(_PROJECTED, json.loads(projected), strict=True))
+            try:
+                entries.append(index_entry({name: value for name, value in values.items() if value is not None}))
+            except TypeError as error:
+                # An item somebody made by hand must not hide all the others.
+                self._unreadable.add(session_id)
+                log.warning("store_item_unreadable", session_id=session_id, error=str(error))
+        return entries
 
     async def close(self) -> None:
         """Finishes what was asked for, then closes the file. May be called again."""
@@ -225,18 +243,6 @@ def _rows(
 
 def _page_of(query: str, values: dict[str, int | str]) -> Callable[[sqlite3.Connection], list[Row]]:
     return lambda connection: _rows(connection, query, values)
-
-
-def _entries(rows: list[Row]) -> list[IndexEntry]:
-    entries = []
-    for session_id, _, projected in rows:
-        values = dict(zip(_PROJECTED, json.loads(projected), strict=True))
-        try:
-            entries.append(index_entry({name: value for name, value in values.items() if value is not None}))
-        except TypeError as error:
-            # An item somebody made by hand must not hide all the others.
-            log.warning("store_item_unreadable", session_id=session_id, error=str(error))
-    return entries
 
 
 def _to_json(item: Item) -> str:

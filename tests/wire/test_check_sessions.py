@@ -115,6 +115,15 @@ async def test_a_task_whose_session_cannot_be_read_is_left_alone(world: BotWorld
     assert world.tasks.stops == []
 
 
+async def test_an_item_that_lists_pass_over_is_named(world: BotWorld) -> None:
+    """Somebody took away what every list shows: it would be seen nowhere else."""
+    _, thread = await a_session(world)
+    session_id = thread.session_id
+    change(world, thread, branch_name=None)
+    shown = await look(world)
+    assert f"!!  session {session_id}: its item in the table cannot be read — Repair or delete it by hand" in shown[0]
+
+
 async def test_a_debt_that_nobody_paid_is_named_and_paid(world: BotWorld) -> None:
     """A bot died between the store and Slack: the answer is posted by --fix."""
     _, thread = await a_session(world)
