@@ -133,11 +133,17 @@ def test_each_log_has_a_group_of_its_own_that_forgets() -> None:
     groups = [inside["LogConfiguration"]["Options"]["awslogs-group"]["Ref"] for inside in (BOT, AUDIT, WORKER)]
     assert groups == ["BotLogGroup", "AuditLogGroup", "WorkerLogGroup"]
     assert all("RetentionInDays" in properties(name) for name in groups)
-    assert RESOURCES["AuditLogGroup"]["DeletionPolicy"] == "Retain"
+    assert RESOURCES["AuditLogGroup"]["DeletionPolicy"] == "RetainExceptOnCreate"
     audit_file = next(entry["Value"] for entry in entries(BOT["Environment"]) if entry["Name"] == "DEVFLOW_AUDIT_LOG")
     assert audit_file in AUDIT["Command"][0]
     assert audit_file.startswith(BOT["MountPoints"][0]["ContainerPath"] + "/")
     assert {"ContainerName": "audit", "Condition": "START"} in BOT["DependsOn"]
+
+
+def test_a_first_attempt_that_failed_can_be_taken_back_and_repeated() -> None:
+    """Nothing with a fixed name stays behind, and nothing refuses to go: the next attempt would fail on it."""
+    assert TEMPLATE["Parameters"]["DeletionProtection"]["Default"] == "false"
+    assert {each.get("DeletionPolicy") for each in RESOURCES.values()} <= {None, "Delete", "RetainExceptOnCreate"}
 
 
 def test_nothing_reaches_a_worker() -> None:
