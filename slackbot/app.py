@@ -66,6 +66,10 @@ class Pace:
     """ECS waits 30 s between SIGTERM and SIGKILL, and a restart by hand should not take longer than people wait."""
 
 
+_NO_SESSION = "00000000-0000-4000-8000-000000000000"
+"""An id that no thread has: reading it asks the store whether it answers."""
+
+
 @dataclass(frozen=True)
 class BotReady:
     """What the bot tells when it hears Slack and workers can reach it."""
@@ -103,6 +107,8 @@ async def run_bot(
         identity = await chat.identify()
         store = store or build_store(settings)
         closing.push_async_callback(ending.close, store.close)
+        # A table that is missing, or closed to us, is told now and not to the first person who asks.
+        await store.get(_NO_SESSION, int(time.time()))
         tasks = tasks or await build_tasks(settings)
         closing.push_async_callback(ending.close, tasks.close)
         code_host = GithubCodeHost(
@@ -284,7 +290,7 @@ async def build_tasks(settings: Settings) -> Tasks:
 async def _is_ready(keeper: SocketKeeper, store: SessionStore) -> dict[str, bool]:
     """Whether Slack is heard and the store answers: what `/readyz` says."""
     try:
-        await store.get("00000000-0000-4000-8000-000000000000", int(time.time()))
+        await store.get(_NO_SESSION, int(time.time()))
     except DevflowError:
         return {"slack": keeper.is_heard, "store": False}
     return {"slack": keeper.is_heard, "store": True}
