@@ -41,7 +41,6 @@ def configure_logs(form: Literal["auto", "json", "text"] = "auto", secrets: Iter
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
+import structlog
 
 from slackbot.core import events as ev
 from slackbot.core.errors import TemporaryError
@@ -193,9 +193,7 @@ async def test_the_debts_of_a_dead_replica_are_picked_up_after_its_lease(world: 
     assert (await world.load(session_id)).task.last_status == "PROVISIONING"
 
 
-async def test_one_broken_item_and_an_outage_do_not_end_the_pass(
-    world: EngineWorld, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_one_broken_item_and_an_outage_do_not_end_the_pass(world: EngineWorld) -> None:
     """An unreadable session is passed over; a tasks system that is down is logged once, and then once more."""
     engine = world.engine()
     reconciler = world.reconciler(engine)
@@ -204,15 +202,16 @@ async def test_one_broken_item_and_an_outage_do_not_end_the_pass(
     await world.quiet(engine)
     del world.store.items[broken_id]["repository_owner"]
     world.store.items[broken_id]["repository_owner"] = 5
-    for _ in range(3):
-        world.tasks.fail_next("describe_tasks", TemporaryError("ECS does not answer."))
+    with structlog.testing.capture_logs() as logged:
+        for _ in range(3):
+            world.tasks.fail_next("describe_tasks", TemporaryError("ECS does not answer."))
+            await reconciler.run_once()
+        world.tasks.settle()
         await reconciler.run_once()
-    world.tasks.settle()
-    await reconciler.run_once()
     assert (await world.load(session_id)).task.last_status == "RUNNING"
-    printed = capsys.readouterr().out
-    assert printed.count("outage_began") == 1
-    assert printed.count("outage_ended") == 1
+    told = [line["event"] for line in logged]
+    assert told.count("outage_began") == 1
+    assert told.count("outage_ended") == 1
 
 
 async def test_what_must_stay_is_touched_before_it_may_be_removed(world: EngineWorld) -> None:
