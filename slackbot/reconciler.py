@@ -56,7 +56,7 @@ class Reconciler:
         self._last_seen: dict[str, TaskObservation] = {}
         self._orphans: dict[str, float] = {}
         self._outages: set[str] = set()
-        self._any_starting = False
+        self._starting: set[str] = set()
 
     async def run(self) -> None:
         """Passes for ever. One session's trouble, or one system's outage, never ends it.
@@ -67,11 +67,11 @@ class Reconciler:
             await self.run_once()
             waited = 0.0
             while waited < self._interval_seconds:
-                pause = min(STARTING_SECONDS if self._any_starting else self._interval_seconds, self._interval_seconds)
+                pause = min(STARTING_SECONDS if self._starting else self._interval_seconds, self._interval_seconds)
                 await asyncio.sleep(pause)
                 waited += pause
-                if self._any_starting and waited < self._interval_seconds:
-                    await self._run_parts(("tasks", self._observe_tasks))
+                if self._starting and waited < self._interval_seconds:
+                    await self._run_parts(("tasks", self._observe_starting))
 
     async def run_once(self) -> None:
         """One whole pass."""
@@ -104,10 +104,11 @@ class Reconciler:
     async def _observe_tasks(self) -> None:
         arns: dict[str, tuple[str, int]] = {}
         live: set[str] = set()
-        any_starting = False
+        starting: set[str] = set()
         async for entry in self._store.scan(int(self._now()), live=True):
             live.add(entry.session_id)
-            any_starting = any_starting or entry.status == Status.STARTING
+            if entry.status == Status.STARTING:
+                starting.add(entry.session_id)
             known = self._launches.get(entry.session_id)
             if known is None or known[0] != entry.launch or known[1] is None:
                 session = await self._load(entry.session_id)
@@ -116,11 +117,26 @@ class Reconciler:
                 known = self._launches[entry.session_id] = (session.launch, session.ecs_task_arn)
             if known[1] is not None:
                 arns[known[1]] = (entry.session_id, known[0])
-        self._any_starting = any_starting
+        self._starting = starting
         for session_id in self._launches.keys() - live:
             del self._launches[session_id]
         for arn in self._last_seen.keys() - arns.keys():
             del self._last_seen[arn]
+        await self._describe(arns)
+
+    async def _observe_starting(self) -> None:
+        """The tasks of those sessions alone that the last whole pass saw starting."""
+        arns: dict[str, tuple[str, int]] = {}
+        for session_id in sorted(self._starting):
+            session = await self._load(session_id)
+            if session is None or session.status is not Status.STARTING:
+                self._starting.discard(session_id)
+            elif session.ecs_task_arn is not None:
+                arns[session.ecs_task_arn] = (session_id, session.launch)
+        await self._describe(arns)
+
+    async def _describe(self, arns: dict[str, tuple[str, int]]) -> None:
+        """Tells sessions what is new of their tasks; `arns`: task_arn -> session_id and launch."""
         listed = list(arns)
         for start in range(0, len(listed), _BATCH):
             for arn, task in (await self._tasks.describe_tasks(listed[start : start + _BATCH])).items():

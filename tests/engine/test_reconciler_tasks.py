@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -253,3 +255,28 @@ async def test_a_passing_fault_while_starting_is_another_launch(world: World) ->
     assert again.launch > session.launch
     await world.pass_at(30)
     assert world.session(session).launch == again.launch
+
+
+async def test_between_passes_only_tasks_of_starting_sessions_are_looked_at(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that starts must not cost a look at every other one, each second."""
+    monkeypatch.setattr("slackbot.reconciler.STARTING_SECONDS", 0.01)
+    await world.live(1)
+    beginning = await world.live(2, begin=starting)
+    asked: list[set[str]] = []
+    describe = world.tasks.describe_tasks
+    enough = asyncio.Event()
+
+    async def noted(task_arns: Sequence[str]) -> dict[str, TaskObservation]:
+        asked.append(set(task_arns))
+        if len(asked) == 4:
+            enough.set()
+        return await describe(task_arns)
+
+    monkeypatch.setattr(world.tasks, "describe_tasks", noted)
+    running_reconciler = asyncio.create_task(world.reconciler.run())
+    await asyncio.wait_for(enough.wait(), 10)
+    running_reconciler.cancel()
+    assert len(asked[0]) == 2
+    assert asked[1:4] == [{beginning.ecs_task_arn}] * 3
