@@ -41,12 +41,13 @@ log = structlog.get_logger()
 
 PAGE_SIZE = 10
 
-_EVENTS: dict[str, tuple[Action, Callable[[str, str], ev.Event]]] = {
-    "stop": (Action.STOP, lambda user_id, _: ev.StopRequested(user_id)),
-    "cancel": (Action.CANCEL, lambda user_id, press_id: ev.CancelRequested(user_id, press_id)),
-    "pr": (Action.OPEN_PULL_REQUEST, lambda user_id, _: ev.PullRequestRequested(user_id)),
-    "retry": (Action.RETRY, lambda user_id, press_id: ev.RetryRequested(press_id, user_id)),
+_EVENTS: dict[str, tuple[Action, Callable[[str, str, str | None], ev.Event]]] = {
+    "stop": (Action.STOP, lambda user_id, *_: ev.StopRequested(user_id)),
+    "cancel": (Action.CANCEL, lambda user_id, press_id, _: ev.CancelRequested(user_id, press_id)),
+    "pr": (Action.OPEN_PULL_REQUEST, lambda user_id, *_: ev.PullRequestRequested(user_id)),
+    "retry": (Action.RETRY, lambda user_id, press_id, message_ts: ev.RetryRequested(press_id, user_id, message_ts)),
 }
+"""What each verb asks for: of the person, the press, and the message whose button was pressed, if one was."""
 
 
 @dataclass(frozen=True)
@@ -131,17 +132,19 @@ class FrontDesk:
         # A command is typed elsewhere than in the thread, where what follows is to be seen: so it is answered.
         return await self._asked(session, command.verb, user_id, press_id) or accepted(command.verb)
 
-    async def _asked(self, session: Session, verb: str, user_id: str, press_id: str) -> View | None:
+    async def _asked(
+        self, session: Session, verb: str, user_id: str, press_id: str, message_ts: str | None = None
+    ) -> View | None:
         """A verb about one session, by command, `!` word or button. None = the thread shows what comes of it."""
         if verb == "status":
             check_action(Action.STATUS, user_id, session.user_id, self._admission.policy)
             return session_status(session, self._engine.now(), permalink=self.permalink(session))
         action, event_for = _EVENTS[verb]
         check_action(action, user_id, session.user_id, self._admission.policy)
-        if verb == "retry" and not session.status.is_live and session.retryable_turn() is not None:
+        if verb == "retry" and not session.status.is_live and session.retryable_turn(message_ts) is not None:
             await self._starter.check_limits(session.user_id)
         try:
-            await self._engine.handle(session.session_id, event_for(user_id, press_id))
+            await self._engine.handle(session.session_id, event_for(user_id, press_id, message_ts))
         except IllegalTransition as error:
             return illegal(error, session, verb)
         log.info("asked", session_id=session.session_id, user_id=user_id, verb=verb)
@@ -265,10 +268,12 @@ class FrontDesk:
             if session is not None and session.turn_of_message(message_ts) is not None:
                 await self._engine.handle(session.session_id, ev.PromptDeleted(message_ts))
 
-    async def press(self, verb: str, user_id: str, channel_id: str, thread_ts: str, press_id: str) -> View | None:
-        """A button in a session's thread. The thread says which session is meant, not the button's value."""
+    async def press(
+        self, verb: str, user_id: str, channel_id: str, thread_ts: str, press_id: str, message_ts: str | None = None
+    ) -> View | None:
+        """A button on a message in a session's thread. Where it stands says what is meant, not the button's value."""
         with self._refusals_audited(verb, user_id, channel_id, thread_ts):
-            return await self._press(verb, user_id, channel_id, thread_ts, press_id)
+            return await self._press(verb, user_id, channel_id, thread_ts, press_id, message_ts)
 
     @contextmanager
     def _refusals_audited(
@@ -282,13 +287,15 @@ class FrontDesk:
             self._audit.record("refused", actor=user_id, session_id=session_id, details=details)
             raise
 
-    async def _press(self, verb: str, user_id: str, channel_id: str, thread_ts: str, press_id: str) -> View | None:
+    async def _press(
+        self, verb: str, user_id: str, channel_id: str, thread_ts: str, press_id: str, message_ts: str | None
+    ) -> View | None:
         await self._admission.person(user_id)
         await self._admission.channel(channel_id, must_post=False)
         session = await self.session_of_thread(channel_id, thread_ts)
         if session is None:
             return await self._press_lost(verb, await self._starter.find_root(channel_id, thread_ts))
-        return await self._asked(session, verb, user_id, press_id)
+        return await self._asked(session, verb, user_id, press_id, message_ts)
 
     def _in_order(self, channel_id: str, thread_ts: str) -> asyncio.Lock:
         """Held by one message of a thread at a time, in the order in which they came: an edit follows its message."""

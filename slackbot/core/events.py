@@ -86,10 +86,15 @@ class StopRequested(Event):
 
 @dataclass(frozen=True)
 class RetryRequested(Event):
-    """Run the last failed or kept turn again; `turn_id` names the press of the button."""
+    """Run a failed or kept turn again; `turn_id` names the press of the button, or the word.
+
+    `message_ts`: the message whose button was pressed. Where it tells the end of a turn, that turn is meant; else, and
+    for a word, the last one.
+    """
 
     turn_id: str
     user_id: str
+    message_ts: str | None = None
 
 
 @dataclass(frozen=True)

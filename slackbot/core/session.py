@@ -270,9 +270,18 @@ class Session:
         """The latest turn whose prompt stands in this message."""
         return next((turn for turn in reversed(self.history) if turn.prompt_ts == message_ts), None)
 
-    def retryable_turn(self) -> Turn | None:
-        """The last turn, where it failed or was cancelled: what Retry runs again."""
+    def retryable_turn(self, message_ts: str | None = None) -> Turn | None:
+        """What Retry runs again: the last turn, where it failed or was cancelled.
+
+        Under a message (`message_ts`) that tells how turns ended it is the last of those whose prompt was not answered
+        since: several prompts may be kept, each with its own Retry.
+        """
         ended = [turn for turn in self.history if turn.state.is_ended and turn.told_by != WITHDRAWN]
+        told = [turn for turn in ended if turn.response_ts == message_ts] if message_ts else []
+        if told:
+            answered = {(turn.prompt_ts, turn.prompt) for turn in ended if turn.state is TurnState.ANSWERED}
+            left = [turn for turn in told if (turn.prompt_ts, turn.prompt) not in answered]
+            return left[-1] if left else None
         last = ended[-1] if ended else None
         return last if last and last.state is not TurnState.ANSWERED else None
 

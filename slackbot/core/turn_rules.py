@@ -140,10 +140,11 @@ def request_cancel(session: Session, user_id: str, now: int, request_id: str | N
 
 
 def retry(session: Session, event: ev.RetryRequested, now: int) -> Session:
-    """The last failed or kept turn once more, as a turn of its own."""
-    last = session.retryable_turn()
+    """The last failed or kept turn, or the one whose message is meant, once more, as a turn of its own."""
+    last = session.retryable_turn(event.message_ts)
     if last is None:
-        raise UsageError("The last prompt was answered, so there is nothing to run again.", "Write a new one.")
+        which = "This" if session.retryable_turn() else "The last"
+        raise UsageError(f"{which} prompt was answered, so there is nothing to run again.", "Write a new one.")
     if any(not turn.state.is_ended and _is_same_prompt(turn, last) for turn in session.history):
         # Pressed twice, or on two messages: it waits already.
         return session

@@ -33,7 +33,9 @@ def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
             return
         verb = VERBS[press.action_id]
         try:
-            view = await desk.press(verb, press.user_id, press.channel_id, press.thread_ts, press.press_id)
+            view = await desk.press(
+                verb, press.user_id, press.channel_id, press.thread_ts, press.press_id, press.message_ts
+            )
         except TemporaryError:
             # Nothing was stored: without an acknowledgement Slack shows the person that the button failed.
             raise
@@ -60,8 +62,8 @@ class _Press:
         self.action_id = _text(action.get("action_id"))
         self.user_id = _text(_map(body.get("user")).get("id"))
         self.channel_id = _text(_map(body.get("channel")).get("id")) or _text(container.get("channel_id"))
-        message_ts = _text(message.get("ts")) or _text(container.get("message_ts"))
-        self.thread_ts = _text(message.get("thread_ts")) or _text(container.get("thread_ts")) or message_ts
+        self.message_ts = _text(message.get("ts")) or _text(container.get("message_ts"))
+        self.thread_ts = _text(message.get("thread_ts")) or _text(container.get("thread_ts")) or self.message_ts
         self.press_id = f"{self.channel_id}:{_text(action.get('action_ts')) or _text(body.get('trigger_id'))}"
 
     @property

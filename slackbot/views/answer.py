@@ -119,8 +119,7 @@ def _open_pr(session: Session, turn: Turn) -> Element | None:
 
 
 def _retry(session: Session, turn: Turn) -> Element | None:
-    last = session.retryable_turn()
-    if turn.state is TurnState.ANSWERED or last is None or last.turn_id != turn.turn_id:
+    if turn.state is TurnState.ANSWERED:
         return None
     return button("Retry", action_ids.SESSION_RETRY, session.session_id)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from slackbot.core import events as ev
@@ -201,6 +203,23 @@ def test_a_late_press_of_a_retry_that_was_stopped_meanwhile() -> None:
     session = tell(failed(), ev.RetryRequested("press:1", "U1"), now=T0 + 100)
     over = tell(session, ev.StopRequested("U1"), now=T0 + 110)
     assert tell(over, ev.RetryRequested("press:1", "U1"), now=T0 + 111) is over
+
+
+def test_retry_under_a_message_runs_the_prompt_that_it_tells_of() -> None:
+    """Two prompts are kept, each with its own Retry; the older one's runs the older one, also after the younger."""
+    session = tell(stopped(), prompt(2, "the older"), prompt(3, "the younger"), now=T0 + 200)
+    older, younger = session.history[-2:]
+    session = tell(session, ev.AnswerPosted(older.turn_id, "7.1"), ev.AnswerPosted(younger.turn_id, "7.2"))
+    assert tell(session, ev.RetryRequested("press:1", "U1", "7.1")).history[-1].prompt == "the older"
+    assert tell(session, ev.RetryRequested("press:1", "U1", "7.2")).history[-1].prompt == "the younger"
+    assert tell(session, ev.RetryRequested("press:1", "U1", "9.9")).history[-1].prompt == "the younger"
+
+    session = tell(session, ev.RetryRequested("press:1", "U1", "7.2"))
+    run = replace(session.history[-1], state=TurnState.ANSWERED, response="Done.", response_ts="7.3")
+    session = replace(session.with_turn(run), status=Status.RUNNING)
+    with pytest.raises(UsageError, match="The last prompt was answered"):
+        decide(session, ev.RetryRequested("press:2", "U1", "7.2"), T0)
+    assert tell(session, ev.RetryRequested("press:2", "U1", "7.1")).history[-1].prompt == "the older"
 
 
 def test_nothing_to_retry() -> None:

@@ -304,10 +304,10 @@ def test_a_kept_prompt_reads() -> None:
     )
 
 
-def test_an_older_answer_offers_no_retry() -> None:
-    """Retry is about the last prompt only."""
+def test_each_kept_prompt_offers_a_retry_of_its_own() -> None:
+    """Also the older one: the button runs the prompt whose message it stands under."""
     session = tell(stopped(), prompt(2), prompt(3))
-    assert labels(answer(session, session.history[-2]).view) == []
+    assert [labels(answer(session, turn).view) for turn in session.history[-2:]] == [["Retry"], ["Retry"]]
 
 
 # --------------------------------------------------------------------------------------------- notices

@@ -206,9 +206,9 @@ class Person:
         """Waits until the private messages of the thread say this."""
         await until(lambda: self.told_in(thread).count(sentence) >= times, f"{sentence!r} told in private")
 
-    async def presses(self, thread: SessionThread, label: str) -> dict[str, Any]:
-        """Presses the thread's newest button of that label; the element as it was."""
-        message, block, element = await until(lambda: thread.button(label), f"a button {label}")
+    async def presses(self, thread: SessionThread, label: str, *, under: str = "") -> dict[str, Any]:
+        """Presses the thread's newest button of that label, or that of the message `under`; the element as it was."""
+        message, block, element = await until(lambda: thread.button(label, under), f"a button {label}")
         outcome = await self.world.slack.people.press(
             self.user_id,
             element["action_id"],
@@ -262,9 +262,9 @@ class SessionThread:
         (message,) = [message for message in self.messages() if message["ts"] == ts]
         return {mark["name"] for mark in message["reactions"] if BOT in mark["users"]}
 
-    def button(self, label: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | None:
-        """(message, block, element) of the newest button of that label."""
-        for message in reversed(self.messages()):
+    def button(self, label: str, under: str = "") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | None:
+        """(message, block, element) of the newest button of that label; `under`: of the message of that ts."""
+        for message in reversed([message for message in self.messages() if under in ("", message["ts"])]):
             for block in message.get("blocks") or ():
                 for element in block.get("elements") or () if block["type"] == "actions" else ():
                     if element["text"]["text"] == label:

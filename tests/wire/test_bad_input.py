@@ -211,6 +211,27 @@ async def test_a_reply_after_a_person_stopped_the_session_is_kept_and_retry_runs
     await until(lambda: thread.marks(ts) == {"white_check_mark"}, "the check mark alone")
 
 
+async def test_of_two_kept_prompts_each_has_a_retry_of_its_own(world: BotWorld) -> None:
+    """The younger is run by a word, then the older by the button of the message that says it is kept."""
+    ada = world.someone("ada")
+    thread = await ada.starts("demo/hello", "echo hi")
+    await (await thread.worker()).works()
+    await thread.turn(1, "answered")
+    await ada.says(thread, "!stop")
+    await thread.is_("stopped")
+    await ada.says(thread, "the older")
+    await ada.says(thread, "the younger")
+    await thread.turn(3, "cancelled")
+    await thread.is_settled()
+    older = thread.turns()[1]["response_ts"]
+    await ada.says(thread, "!retry")
+    worker = await thread.worker(2)
+    assert (await worker.works())["prompt"] == "the younger"
+    await thread.turn(4, "answered")
+    await ada.presses(thread, "Retry", under=older)
+    assert (await worker.works())["prompt"] == "the older"
+
+
 async def test_five_replies_at_once_keep_their_order_and_all_end(world: BotWorld) -> None:
     """Five people's lines, one after the other in the agent's hands."""
     ada = world.someone("ada")
