@@ -9,7 +9,7 @@ import asyncio
 import functools
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -141,10 +141,10 @@ class FrontDesk:
             return session_status(session, self._engine.now(), permalink=self.permalink(session))
         action, event_for = _EVENTS[verb]
         check_action(action, user_id, session.user_id, self._admission.policy)
-        if verb == "retry" and not session.status.is_live and session.retryable_turn(message_ts) is not None:
-            await self._starter.check_limits(session.user_id)
+        launches = verb == "retry" and not session.status.is_live and session.retryable_turn(message_ts) is not None
         try:
-            await self._engine.handle(session.session_id, event_for(user_id, press_id, message_ts))
+            async with self._place_if(launches, session):
+                await self._engine.handle(session.session_id, event_for(user_id, press_id, message_ts))
         except IllegalTransition as error:
             return illegal(error, session, verb)
         log.info("asked", session_id=session.session_id, user_id=user_id, verb=verb)
@@ -236,14 +236,18 @@ class FrontDesk:
         if isinstance(said, ct.Aside):
             await self._engine.handle(session.session_id, ev.AsideSaid(said.text), read=session)
             return None
-        if not session.status.is_live and session.ended is not None and session.ended.by.wakes_on_reply:
-            await self._starter.check_limits(session.user_id)
+        wakes = not session.status.is_live and session.ended is not None and session.ended.by.wakes_on_reply
         event = ev.PromptReceived(turn_id=turn_id, user_id=reply.user_id, prompt=said.text, prompt_ts=reply.message_ts)
-        await self._engine.handle(session.session_id, event, read=session)
+        async with self._place_if(wakes, session):
+            await self._engine.handle(session.session_id, event, read=session)
         # Said once this is acknowledged: Slack need not wait for a log file.
         said_later = functools.partial(log.info, session_id=session.session_id, turn_id=turn_id, user_id=reply.user_id)
         asyncio.get_running_loop().call_soon(said_later, "prompt_stored")
         return None
+
+    def _place_if(self, launches: bool, session: Session) -> AbstractAsyncContextManager[None]:
+        """One of the places that live sessions have, where `session` is about to be launched again."""
+        return self._starter.limits.taken(session.user_id, session.session_id) if launches else nullcontext()
 
     async def edited(self, reply: Reply) -> None:
         """A message in a thread now says something else; a waiting prompt follows."""

@@ -14,13 +14,14 @@ import structlog
 from slackbot.admission import Admission
 from slackbot.core.access import check_repository
 from slackbot.core.clipping import MAX_PROMPT_BYTES, clip
-from slackbot.core.errors import DevflowError, PermanentError, Refused, TemporaryError
+from slackbot.core.errors import DevflowError, PermanentError, TemporaryError
 from slackbot.core.naming import branch_name_for
 from slackbot.core.ports import Chat, CodeHost, Repository, SessionStore
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.repository_policy import Policies
 from slackbot.core.session import TTL_SECONDS, Branch, Session, Status, Thread, Turn, TurnState, derive_session_id
 from slackbot.engine import Engine
+from slackbot.session_limits import Place, SessionLimits
 from slackbot.views.card import MAX_PROMPT, RootRequest, parse_root_metadata, prompt_of_root, root, root_metadata
 
 log = structlog.get_logger()
@@ -82,26 +83,35 @@ class SessionStarter:
         policies: Policies,
     ) -> None:
         self._engine = engine
-        self._store = store
         self._chat = chat
         self._code_host = code_host
         self._admission = admission
         self._team_id = team_id
         self._bot_user_id = bot_user_id
-        self._limits = limits
+        self.limits = SessionLimits(
+            store,
+            now=engine.now,
+            max_sessions=limits.max_sessions,
+            max_sessions_per_user=limits.max_sessions_per_user,
+        )
+        self._default_agent = limits.default_agent
         self._policies = policies
 
     async def start(self, request: StartRequest) -> Session:
         """Posts the root and stores the session, durable on return. Raises before the root what is wrong."""
+        with self.limits.place(request.user_id) as place:
+            return await self._start(request, place)
+
+    async def _start(self, request: StartRequest, place: Place) -> Session:
         try:
             async with asyncio.timeout(CHECK_SECONDS):
-                repository = await self._check(request)
+                repository = await self._check(request, place)
         except TimeoutError as error:
             raise TemporaryError(
                 "GitHub or Slack took too long to answer, so nothing was started.", "Try again in a moment."
             ) from error
         base_branch = request.base_branch or repository.default_branch
-        agent = request.agent or self._policies.agent_of(repository.name) or self._limits.default_agent
+        agent = request.agent or self._policies.agent_of(repository.name) or self._default_agent
         view = root(
             request.prompt,
             repository.name,
@@ -117,6 +127,7 @@ class SessionStarter:
             request.channel_id, text=view.text, blocks=view.blocks, metadata=metadata
         )
         session = self._new_session(request, repository, thread_ts, base_branch, agent)
+        place.session_id = session.session_id
         session = await self._with_first_turn(session, request.prompt)
         try:
             created = await self._engine.create(session)
@@ -146,9 +157,14 @@ class SessionStarter:
         """A session for a root of ours that the store knows nothing of: a crash came between the root and its
         session, or the item expired. All that `start` asks for must still be so, for the root's owner.
         """
+        session_id = derive_session_id(self._team_id, lost.channel_id, lost.thread_ts)
+        with self.limits.place(lost.wish.user_id, session_id) as place:
+            return await self._revive(lost, place)
+
+    async def _revive(self, lost: LostRoot, place: Place) -> Session | None:
         wish, channel_id, thread_ts = lost.wish, lost.channel_id, lost.thread_ts
         request = StartRequest(wish.user_id, channel_id, wish.repository, lost.prompt)
-        repository = await self._check(request, must_post=False)
+        repository = await self._check(request, place, must_post=False)
         session = self._new_session(request, repository, thread_ts, wish.base_branch, wish.agent)
         if wish.branch_name is None:
             session = await self._with_first_turn(session, request.prompt)
@@ -167,11 +183,11 @@ class SessionStarter:
 
     # ---------------------------------------------------------------------------------- parts
 
-    async def _check(self, request: StartRequest, *, must_post: bool = True) -> Repository:
+    async def _check(self, request: StartRequest, place: Place, *, must_post: bool = True) -> Repository:
         await self._admission.person(request.user_id)
         await self._admission.channel(request.channel_id, must_post=must_post)
         check_repository(request.repository, self._admission.policy)
-        await self.check_limits(request.user_id)
+        await self.limits.take(place)
         repository = await self._code_host.find_repository(request.repository)
         # It may have been renamed or moved: what counts is what it is called now.
         check_repository(repository.name, self._admission.policy)
@@ -192,24 +208,6 @@ class SessionStarter:
                 f"Leave `base=` out to start from `{repository.default_branch}`.",
             )
         return repository
-
-    async def check_limits(self, user_id: str) -> None:
-        """`Refused` when one more live session that this person owns would be too many."""
-        everyone = own = 0
-        async for entry in self._store.scan(self._engine.now(), live=True):
-            everyone += 1
-            own += entry.user_id == user_id
-        if own >= self._limits.max_sessions_per_user:
-            raise Refused(
-                f"One person may have {self._limits.max_sessions_per_user} live sessions, and whose this would be has "
-                f"{own} already, so nothing was started.",
-                "Stop one first (`/devflow list` shows your own), then try again.",
-            )
-        if everyone >= self._limits.max_sessions:
-            raise Refused(
-                f"{everyone} sessions are live, which is as many as there may be at once, so nothing was started.",
-                "Try again when one has ended.",
-            )
 
     def _new_session(
         self, request: StartRequest, repository: Repository, thread_ts: str, base_branch: str, agent: str

@@ -341,13 +341,15 @@ async def test_who_is_not_on_the_list_and_how_many_sessions_there_may_be(
         await refused(joan, "start demo/hello echo hi", "not on the list", "DEVFLOW_ALLOWED_USERS")
         await refused(ada, "start other/hello echo hi", "may not work on `other/hello`", "DEVFLOW_ALLOWED_REPOSITORIES")
         first = await ada.starts("demo/hello", "echo hi")
-        assert "has 1 already, so nothing was started" in await ada.types("start demo/hello echo hi")
+        assert "the 1 live session that one person may have, so nothing was started" in await ada.types(
+            "start demo/hello echo hi"
+        )
         await first.worker()
         await ada.says(first, "!stop")
         await first.is_("stopped")
         second = await ada.starts("demo/hello", "echo hi")
         await ada.presses(first, "Retry")
-        await ada.is_told(first, "has 1 already, so nothing was started")
+        await ada.is_told(first, "the 1 live session that one person may have, so nothing was started")
         assert first.item()["status"] == "stopped"
         await grace.starts("demo/hello", "echo hi")
         worker = await second.worker()
@@ -365,6 +367,20 @@ async def test_who_is_not_on_the_list_and_how_many_sessions_there_may_be(
         await ada.is_told(lost, "so nothing was started")
         assert lost.item() == {}
         assert len(world.tasks.requests) == 4
+
+
+async def test_what_is_begun_at_once_keeps_the_limits_too(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Five starts of one person in one moment: two may live, so two do, and three are refused in words."""
+    async with bot_world(tmp_path_factory.mktemp("at-once")) as world:
+        ada, grace = world.someone("ada"), world.someone("grace")
+        await world.start_bot(DEVFLOW_MAX_SESSIONS_PER_USER="2", DEVFLOW_MAX_SESSIONS="3")
+        await asyncio.gather(*(ada.types(f"start demo/hello echo {number}") for number in range(5)))
+        told = "\n".join(words(message) for message in ada.private())
+        assert told.count("the 2 live sessions that one person may have, so nothing was started") == 3
+        assert len(world.items()) == len(ada.public()) == 2
+        await asyncio.gather(*(grace.types(f"start demo/hello echo {number}") for number in range(2)))
+        assert "3 sessions are live, which is as many as there may be at once" in words(grace.private()[0])
+        assert len(world.items()) == 3
 
 
 async def test_words_and_buttons_of_a_forgotten_session_begin_nothing(world: BotWorld) -> None:
