@@ -122,8 +122,17 @@ async def run_bot(
         listening = closing.enter_context(listen(*settings.gateway_address))
         gateway_url = settings.gateway_url_on(listening.getsockname()[1])
 
+        async def is_working(session_id: str, turn_id: str) -> bool:
+            session = await engine.load(session_id)
+            turn = session.turn(turn_id) if session is not None else None
+            return turn is not None and not turn.state.is_ended
+
         board = ProgressBoard(
-            chat, clock=time.monotonic, first_delay_seconds=pace.first_progress, since=int(time.time())
+            chat,
+            clock=time.monotonic,
+            first_delay_seconds=pace.first_progress,
+            since=int(time.time()),
+            is_working=is_working,
         )
         closing.push_async_callback(ending.close, board.close)
         secret = _secret(settings.DEVFLOW_SECRET)

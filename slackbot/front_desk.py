@@ -42,9 +42,9 @@ log = structlog.get_logger()
 PAGE_SIZE = 10
 
 _EVENTS: dict[str, tuple[Action, Callable[[str, str, str | None], ev.Event]]] = {
-    "stop": (Action.STOP, lambda user_id, *_: ev.StopRequested(user_id)),
+    "stop": (Action.STOP, lambda user_id, press_id, _: ev.StopRequested(user_id, request_id=press_id)),
     "cancel": (Action.CANCEL, lambda user_id, press_id, _: ev.CancelRequested(user_id, press_id)),
-    "pr": (Action.OPEN_PULL_REQUEST, lambda user_id, *_: ev.PullRequestRequested(user_id)),
+    "pr": (Action.OPEN_PULL_REQUEST, lambda user_id, press_id, _: ev.PullRequestRequested(user_id, press_id)),
     "retry": (Action.RETRY, lambda user_id, press_id, message_ts: ev.RetryRequested(press_id, user_id, message_ts)),
 }
 """What each verb asks for: of the person, the press, and the message whose button was pressed, if one was."""
@@ -234,7 +234,7 @@ class FrontDesk:
             return None
         check_action(Action.REPLY, reply.user_id, session.user_id, self._admission.policy)
         if isinstance(said, ct.Aside):
-            await self._engine.handle(session.session_id, ev.AsideSaid(said.text), read=session)
+            await self._engine.handle(session.session_id, ev.AsideSaid(said.text, turn_id), read=session)
             return None
         wakes = not session.status.is_live and session.ended is not None and session.ended.by.wakes_on_reply
         event = ev.PromptReceived(turn_id=turn_id, user_id=reply.user_id, prompt=said.text, prompt_ts=reply.message_ts)

@@ -7,7 +7,7 @@ with the same message. Posting happens in the background: a worker never waits f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -29,15 +29,23 @@ class ProgressBoard:
     """What turns in work show. `clock` is monotonic, in seconds; `first_delay_seconds` spares quick turns a message.
 
     `since`: Unix seconds; turns that were claimed before it may have a message that an earlier process posted.
+    `is_working(session_id, turn_id)` reads the store: the end of a turn may be reported to another replica.
     """
 
     def __init__(
-        self, chat: Chat, *, clock: Callable[[], float], first_delay_seconds: float = 0.25, since: int = 0
+        self,
+        chat: Chat,
+        *,
+        clock: Callable[[], float],
+        first_delay_seconds: float = 0.25,
+        since: int = 0,
+        is_working: Callable[[str, str], Awaitable[bool]] | None = None,
     ) -> None:
         self._chat = chat
         self._clock = clock
         self._first_delay_seconds = first_delay_seconds
         self._since = since
+        self._is_working = is_working
         self._entries: dict[tuple[str, str], _Entry] = {}
         self._paused_until = 0.0
 
@@ -53,14 +61,16 @@ class ProgressBoard:
         if not entry.closed and session.thread.lost is None:
             entry.latest = (session, turn, picture)
             if entry.task is None:
-                entry.task = asyncio.create_task(self._show(entry), name=f"progress:{turn.turn_id}")
+                entry.task = asyncio.create_task(self._show(key, entry), name=f"progress:{turn.turn_id}")
         return entry.message_ts
 
-    def note_handle(self, session: Session, turn_id: str, handle: str | None) -> None:
-        """The worker told which message it is, with its answer."""
-        if handle:
-            entry = self._entries.setdefault((session.session_id, turn_id), _Entry())
+    def note_handle(self, session: Session, turn_id: str, handle: str | None, *, reported: bool) -> None:
+        """The worker told which message it is, with its answer; or that there may be one (`reported`)."""
+        key = (session.session_id, turn_id)
+        if handle or (reported and key not in self._entries):
+            entry = self._entries.setdefault(key, _Entry())
             entry.message_ts = entry.message_ts or handle
+            entry.is_unknown = entry.message_ts is None
 
     async def clear(self, session: Session, turn: Turn, *, look: bool) -> None:
         """The turn has ended: its progress message goes. `look`: search the thread for one this process forgot."""
@@ -73,6 +83,7 @@ class ProgressBoard:
                 await asyncio.gather(entry.task, return_exceptions=True)
             if entry.message_ts:
                 stale.add(entry.message_ts)
+            look = look or entry.is_unknown
         channel_id, thread_ts = session.thread.channel_id, session.thread.thread_ts
         if look or (turn.claimed_at is not None and turn.claimed_at <= self._since):
             for message in await self._chat.find_messages(channel_id, thread_ts, event_type="devflow_progress"):
@@ -92,18 +103,38 @@ class ProgressBoard:
                 tasks.append(entry.task)
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _show(self, entry: _Entry) -> None:
-        """Draws the latest picture at growing intervals until the turn ends or nothing new comes for a while."""
+    async def _show(self, key: tuple[str, str], entry: _Entry) -> None:
+        """Draws the latest picture at growing intervals until the turn ends, here or elsewhere."""
         await self._wait(entry, self._first_delay_seconds)
         try:
-            while not entry.closed and entry.latest is not None:
-                session, turn, picture = entry.latest
-                entry.latest = None
-                await self._draw(entry, session, turn, picture)
+            while not entry.closed:
+                if entry.latest is not None:
+                    session, turn, picture = entry.latest
+                    entry.latest = None
+                    await self._draw(entry, session, turn, picture)
+                elif await self._has_ended(key):
+                    await self._forget(key, entry, session)
+                    return
                 await self._wait(entry, INTERVALS_SECONDS[min(entry.shown, len(INTERVALS_SECONDS) - 1)])
                 entry.shown += 1
         finally:
             entry.task = None
+
+    async def _has_ended(self, key: tuple[str, str]) -> bool:
+        try:
+            return self._is_working is not None and not await self._is_working(*key)
+        except DevflowError:
+            return False
+
+    async def _forget(self, key: tuple[str, str], entry: _Entry, session: Session) -> None:
+        """The turn ended by way of another replica, which may not have seen this message."""
+        if entry.message_ts is not None:
+            try:
+                await self._chat.delete_message(session.thread.channel_id, entry.message_ts)
+            except DevflowError as error:
+                log.info("progress_not_deleted", session_id=session.session_id, why=error.summary)
+        if not entry.closed:
+            self._entries.pop(key, None)
 
     async def _draw(self, entry: _Entry, session: Session, turn: Turn, picture: ProgressPicture) -> None:
         if self._clock() < self._paused_until:
@@ -147,4 +178,6 @@ class _Entry:
         self.latest: tuple[Session, Turn, ProgressPicture] | None = None
         self.task: asyncio.Task[None] | None = None
         self.closed = False
+        self.is_unknown = False
+        """There may be a message, posted by another process, and nobody here knows which."""
         self.wake = asyncio.Event()

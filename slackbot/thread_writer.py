@@ -6,7 +6,9 @@ are found again; texts come from views; the chat port takes them.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -46,6 +48,7 @@ class ThreadWriter:
         self._board = board
         self._marked: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._attached: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._marking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     # ----------------------------------------------------------------------------------- marks
 
@@ -67,7 +70,13 @@ class ThreadWriter:
         ]
 
     async def _mark_turn(self, session: Session, turn: Turn) -> None:
-        if turn.prompt_ts is None:
+        # An answer that the worker brings is posted beside what this session is owed: their marks must not cross.
+        async with self._marking.setdefault(session.session_id, asyncio.Lock()):
+            await self._mark_alone(session, turn)
+
+    async def _mark_alone(self, session: Session, turn: Turn) -> None:
+        known = self._marked.get((session.session_id, turn.turn_id))
+        if turn.prompt_ts is None or (not turn.state.is_ended and known not in (None, MARKS[turn.state])):
             return
         channel_id, mark = session.thread.channel_id, MARKS[turn.state]
         try:
@@ -145,7 +154,8 @@ class ThreadWriter:
         for turn in session.history:
             if turn.told_by == due.notice_id:
                 await self._mark_turn(session, turn)
-                await self._board.clear(session, turn, look=not first)
+                # In work when the session ended: which process showed its progress is not known here.
+                await self._board.clear(session, turn, look=not first or turn.claimed_at is not None)
         return ev.NoticePosted(notice_id=due.notice_id, ts=ts)
 
     async def _refresh_answers(self, session: Session) -> None:

@@ -137,6 +137,8 @@ class Answer(WireModel):
     usage: dict[str, int] | None = None
     handle: str | None = None
     """The progress message to delete, if there is one."""
+    reported: bool = False
+    """Whether progress was reported at all: then there may be a message although no handle came back in time."""
 
 
 class GithubToken(WireModel):

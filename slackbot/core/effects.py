@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from slackbot.core.session import Session, Status, card_key
+from slackbot.core.session import Session, Status, Turn, card_key
 
 
 class Effect:
@@ -73,14 +73,19 @@ def owed(session: Session) -> tuple[Effect, ...]:
         if session.thread.card != card:
             effects.append(UpdateCard(card))
         for turn in session.history:
-            if turn.state.is_ended and turn.response_ts is None and turn.told_by is None:
+            if (
+                turn.state.is_ended
+                and turn.response_ts is None
+                and turn.told_by is None
+                and not _is_brought(session, turn)
+            ):
                 effects.append(DeliverAnswer(turn.turn_id))
         effects.extend(PostNotice(notice.notice_id) for notice in session.thread.notices)
-    if session.status is Status.STARTING:
-        if session.branch.base_sha is None:
-            effects.append(MakeBranch(session.branch_name))
-        elif session.ecs_task_arn is None:
-            effects.append(RunTask(session.launch))
+    if session.status is Status.STARTING and session.branch.base_sha is None:
+        effects.append(MakeBranch(session.branch_name))
+    elif session.status.is_live and session.ecs_task_arn is None:
+        # Also of a running one: a crash kept from us which task it is, and the same request finds it again.
+        effects.append(RunTask(session.launch))
     if not session.status.is_live:
         if session.ecs_task_arn is not None:
             effects.append(StopTask(session.ecs_task_arn, stop_reason(session)))
@@ -94,6 +99,11 @@ def owed(session: Session) -> tuple[Effect, ...]:
     if session.pull_request.requested_at is not None:
         effects.append(OpenPullRequest(session.pull_request.requested_at))
     return tuple(effects)
+
+
+def _is_brought(session: Session, turn: Turn) -> bool:
+    """Whether a worker that is still there brings the whole answer; when it is gone, what is stored must do."""
+    return turn.held and turn.claimed_launch == session.launch and session.ecs_task_arn is not None
 
 
 def is_lasting(effect: Effect, session: Session) -> bool:

@@ -29,7 +29,11 @@ class Limits:
 
 
 class Event:
-    """The root of all events."""
+    """The root of all events.
+
+    Some have a `request_id`, the name of the message, the button press or the command they come from: Slack may deliver
+    it again, and the same one twice is one wish.
+    """
 
 
 # ------------------------------------------------------------------------------------- from people
@@ -66,11 +70,12 @@ class AsideSaid(Event):
     """People spoke to each other; context of the next prompt."""
 
     text: str
+    request_id: str | None = None
 
 
 @dataclass(frozen=True)
 class CancelRequested(Event):
-    """The prompt in work shall end. `request_id` names the word or the command: the same one twice is one wish."""
+    """The prompt in work shall end."""
 
     user_id: str
     request_id: str | None = None
@@ -82,6 +87,7 @@ class StopRequested(Event):
 
     user_id: str | None
     by: EndedBy = EndedBy.PERSON
+    request_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,10 +102,15 @@ class RetryRequested(Event):
     user_id: str
     message_ts: str | None = None
 
+    @property
+    def request_id(self) -> str:
+        return self.turn_id
+
 
 @dataclass(frozen=True)
 class PullRequestRequested(Event):
     user_id: str
+    request_id: str | None = None
 
 
 # ------------------------------------------------------------------- from the branch and the pull request
@@ -197,7 +208,7 @@ class TurnClaimed(Event):
 
 @dataclass(frozen=True)
 class TurnEnded(Event):
-    """The worker answered. `response_ts` is set when the answer was delivered before it was stored."""
+    """The worker answered. `held`: it has more of the answer than `response`, and waits until the thread has it."""
 
     launch: int
     turn_id: str
@@ -210,7 +221,7 @@ class TurnEnded(Event):
     usage: Mapping[str, int] | None = None
     steps: tuple[Mapping[str, str], ...] = ()
     shortened: bool = False
-    response_ts: str | None = None
+    held: bool = False
 
 
 # ----------------------------------------------------------------------------- from Slack's own answers

@@ -51,7 +51,7 @@ _TOP = (
 ).split()
 
 _KNOWN = frozenset(
-    "repository_owner repository_name status history slack task branch pull_request lease ended asides".split()
+    "repository_owner repository_name status history slack task branch pull_request lease ended asides heard".split()
 ).union(_TOP)
 
 _NUMBERS = frozenset("github_installation_id created_at updated_at ttl launch write_version due_at pr_number".split())
@@ -76,6 +76,7 @@ def to_item(session: Session) -> Item:
         lease=_flat(session.lease) if session.lease else None,
         ended=_flat(session.ended) if session.ended else None,
         asides=list(session.asides),
+        heard=list(session.heard),
     )
     if not item["slack"]["notices"]:
         del item["slack"]["notices"]
@@ -115,6 +116,7 @@ def _from_item(item: Item) -> Session:
         lease=_build(Lease, item["lease"]) if item.get("lease") else None,
         ended=_ended(item["ended"]) if item.get("ended") else None,
         asides=tuple(item.get("asides", ())),
+        heard=tuple(item.get("heard", ())),
         extra={name: value for name, value in item.items() if name not in _KNOWN},
     )
 

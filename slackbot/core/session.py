@@ -19,6 +19,10 @@ TTL_SECONDS = 24 * 3600
 WITHDRAWN = "deleted"
 """`told_by` of a turn whose message was deleted before the agent began: nobody needs to be told."""
 
+MAX_HEARD = 40
+"""Words and presses that are remembered. Slack delivers an event again for some minutes at most.
+https://docs.slack.dev/apis/events-api#retries"""
+
 MAX_WAITING_TURNS = 10
 """More prompts than these do not wait in one session; the person is told to wait."""
 
@@ -83,14 +87,14 @@ class Turn:
     """The Slack file that holds the whole prompt, where no message does."""
     response_ts: str | None = None
     """The message that told the end of this turn. Absent on an ended turn = still owed."""
+    held: bool = False
+    """The worker has more of the answer than could be stored, and brings it until it stands in the thread."""
     told_by: str | None = None
     """The notice that tells the end of this turn together with others."""
     claimed_launch: int | None = None
     claimed_at: int | None = None
     cancelled_by: str | None = None
     cancelled_at: int | None = None
-    cancel_id: str | None = None
-    """The wish that cancelled it; Slack may deliver it again."""
     context: tuple[str, ...] = ()
     """What people said to each other before this prompt; goes to the agent as untrusted context."""
     commit_sha: str | None = None
@@ -232,6 +236,8 @@ class Session:
     pull_request: PullRequestState = field(default_factory=PullRequestState)
     ended: Ended | None = None
     asides: tuple[str, ...] = ()
+    heard: tuple[str, ...] = ()
+    """`request_id` of the latest words and presses that were carried out: the same one again changes nothing."""
     dropped_ts: str | None = None
     """`prompt_ts` of the newest turn that left `history`: an older message is never taken for a new one."""
     extra: Mapping[str, Any] = field(default_factory=dict)

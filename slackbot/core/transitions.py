@@ -8,11 +8,12 @@ diagram in docs/sessions.md is made from this table (`python -m slackbot.core.st
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from slackbot.core import events as ev
 from slackbot.core import session_rules, task_rules, turn_rules
 from slackbot.core.errors import Fenced, IllegalTransition
-from slackbot.core.session import Session, Status
+from slackbot.core.session import MAX_HEARD, Session, Status
 
 _S, _R, _X, _E = Status.STARTING, Status.RUNNING, Status.STOPPED, Status.ERROR
 
@@ -110,6 +111,9 @@ def decide(session: Session, event: ev.Event, now: int) -> Session:
     Raises `IllegalTransition` where the table has no cell, `Fenced` for a worker of an older launch, and
     `UsageError` for a request that has no sense now (nothing to cancel). Nothing is changed then.
     """
+    request_id: str | None = getattr(event, "request_id", None)
+    if request_id is not None and request_id in session.heard:
+        return session
     allowed = TRANSITIONS[session.status].get(type(event))
     if allowed is None:
         raise IllegalTransition(
@@ -121,10 +125,11 @@ def decide(session: Session, event: ev.Event, now: int) -> Session:
         if isinstance(event, ev.TaskStarted | ev.TaskObserved | ev.LaunchFailed | ev.LaunchDelayed):
             return session
         raise Fenced("This worker belongs to an earlier launch of the session.", "It must leave.")
-    changed = _HANDLERS[type(event)](session, event, now)
+    changed: Session = _HANDLERS[type(event)](session, event, now)
     if changed.status not in allowed:
         raise AssertionError(f"{type(event).__name__} led from {session.status} to {changed.status}, not in the table")
-    return changed
+    # Remembered also where nothing was left to do: delivered again, it might find something.
+    return changed if request_id is None else replace(changed, heard=(*changed.heard, request_id)[-MAX_HEARD:])
 
 
 _HANDLERS: dict[type[ev.Event], Callable[..., Session]] = {

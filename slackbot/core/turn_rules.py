@@ -111,20 +111,18 @@ def end_turn(session: Session, event: ev.TurnEnded, now: int) -> Session:
             usage=dict(event.usage) if event.usage else None,
             steps=event.steps,
             shortened=turn.shortened or shortened or event.shortened,
-            response_ts=event.response_ts,
+            held=event.held,
         )
     )
 
 
-def request_cancel(session: Session, user_id: str, now: int, request_id: str | None = None) -> Session:
-    """Cancel the turn in work; where none is, the one that would be next. A wish that is known changes nothing."""
-    if request_id and any(turn.cancel_id == request_id for turn in session.history):
-        return session
+def request_cancel(session: Session, user_id: str, now: int) -> Session:
+    """Cancel the turn in work; where none is, the one that would be next."""
     working = session.working_turn
     if working is not None:
         if working.cancelled_at is not None:
             return session
-        return session.with_turn(replace(working, cancelled_by=user_id, cancelled_at=now, cancel_id=request_id))
+        return session.with_turn(replace(working, cancelled_by=user_id, cancelled_at=now))
     if not session.waiting_turns:
         raise UsageError("Nothing is being worked on, so there is nothing to cancel.")
     cancelled = replace(
@@ -134,7 +132,6 @@ def request_cancel(session: Session, user_id: str, now: int, request_id: str | N
         responded_at=now,
         cancelled_by=user_id,
         cancelled_at=now,
-        cancel_id=request_id,
     )
     return session.with_turn(cancelled)
 
@@ -220,7 +217,7 @@ def answer_posted(session: Session, event: ev.AnswerPosted, now: int) -> Session
     turn = session.turn(event.turn_id)
     if turn is None or turn.response_ts is not None:
         return session
-    return session.with_turn(replace(turn, response_ts=event.response_ts))
+    return session.with_turn(replace(turn, response_ts=event.response_ts, held=False))
 
 
 def _in_order(history: tuple[Turn, ...], turn: Turn) -> tuple[Turn, ...]:

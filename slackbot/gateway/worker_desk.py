@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import structlog
@@ -23,7 +23,6 @@ from slackbot.core.redaction import redact
 from slackbot.core.repository_policy import LimitsOf
 from slackbot.core.session import Session, Status, Turn, TurnState
 from slackbot.core.slack_text import leading_mention, plain_text
-from slackbot.core.transitions import decide
 from slackbot.core.worker_token import WorkerIdentity
 from slackbot.engine import Engine
 from slackbot.performer import Performer
@@ -151,7 +150,7 @@ class WorkerDesk:
         return wp.ProgressReply(cancel=turn.cancelled_at is not None, handle=handle)
 
     async def answer(self, identity: WorkerIdentity, turn_id: str, body: wp.Answer) -> None:
-        """Stores the answer, then posts it. One too long to store whole is posted first, so that nothing is lost."""
+        """Stores the answer; it is posted then. One too long to store whole is taken over only once it is posted."""
         # A worker repeats what took long; the second report finds the first one's outcome.
         async with self._answering.setdefault((identity.session_id, turn_id), asyncio.Lock()):
             await self._answer(identity, turn_id, body)
@@ -159,15 +158,21 @@ class WorkerDesk:
     async def _answer(self, identity: WorkerIdentity, turn_id: str, body: wp.Answer) -> None:
         session = await self._own(identity)
         turn = session.turn(turn_id)
-        if turn is None or turn.state.is_ended:
+        if turn is None or (turn.state.is_ended and not turn.held):
             return
-        self._board.note_handle(session, turn_id, body.handle)
+        self._board.note_handle(session, turn_id, body.handle, reported=body.reported)
         response = redact(body.response, self._secrets)
+        if turn.held:
+            await self._bring(session, turn, response, look_first=True)
+            return
+        stored, shortened = clip(response, MAX_RESPONSE_BYTES)
         event = ev.TurnEnded(
             launch=identity.launch,
             turn_id=turn_id,
             state=TurnState(body.outcome),
-            response=response,
+            response=stored,
+            shortened=shortened,
+            held=shortened and session.thread.lost is None,
             commit_sha=body.commit_sha,
             files_changed=body.files_changed,
             additions=body.additions,
@@ -175,19 +180,23 @@ class WorkerDesk:
             usage=body.usage,
             steps=self._steps(body),
         )
-        stored, shortened = clip(response, MAX_RESPONSE_BYTES)
-        if shortened and session.thread.lost is None:
-            ended = decide(session, replace(event, response=stored), self._engine.now())
-            ended_turn = ended.turn(turn_id) or turn
-            event = replace(event, response=stored, shortened=True)
-            try:
-                ts = await self._performer.post_answer(ended, ended_turn, full_text=response, look_first=True)
-                event = replace(event, response_ts=ts)
-            except ThreadUnreachable as error:
-                # Nobody will read it there; what can be stored is, and the session learns that its thread is lost.
-                log.warning("answer_only_stored", session_id=identity.session_id, why=error.summary)
-        await self._engine.handle(identity.session_id, event)
+        session = await self._engine.handle(identity.session_id, event)
         log.info("turn_ended", session_id=identity.session_id, turn_id=turn_id, outcome=body.outcome)
+        ended = session.turn(turn_id)
+        if ended is not None and ended.held:
+            await self._bring(session, ended, response, look_first=False)
+
+    async def _bring(self, session: Session, turn: Turn, response: str, *, look_first: bool) -> None:
+        """Posts an answer of which the store holds head and tail alone. What fails here the worker tries again."""
+        session_id = session.session_id
+        try:
+            ts = await self._performer.post_answer(session, turn, full_text=response, look_first=look_first)
+        except ThreadUnreachable as error:
+            # Nobody will read it there; what can be stored is, and the session learns that its thread is lost.
+            log.warning("answer_only_stored", session_id=session_id, why=error.summary)
+            await self._engine.handle(session_id, ev.ThreadLost(reason=error.summary))
+            return
+        await self._engine.handle(session_id, ev.AnswerPosted(turn_id=turn.turn_id, response_ts=ts))
 
     async def github_token(self, identity: WorkerIdentity) -> wp.GithubToken:
         """A token for the session's repository; also for a worker that packs up after its session was stopped."""

@@ -151,6 +151,7 @@ sessions = st.builds(
     ),
     ended=maybe(st.builds(Ended, st.sampled_from(EndedBy), times, maybe(user_ids), foreign)),
     asides=st.lists(words, max_size=3).map(tuple),
+    heard=st.lists(words, max_size=3).map(tuple),
     dropped_ts=maybe(message_ts),
     extra=foreign,
 )

@@ -102,14 +102,43 @@ def test_a_settled_session_owes_nothing() -> None:
     assert owed(session) == owed(session)
 
 
-def test_an_answer_that_was_posted_before_it_was_stored() -> None:
-    """An answer too long to store is delivered first; then nothing is owed for it."""
-    session = tell(working(), ended_turn(working(), response="x" * 50_000, shortened=True, response_ts="1.7"))
+def test_a_worker_that_is_ready_before_its_task_is_known() -> None:
+    """A crash came between RunTask and its answer: the task is asked for again, so that it can be stopped."""
+    session = tell(working(), now=T0 + 1)
+    unknown = replace(session, ecs_task_arn=None)
+    assert owed(unknown)[-1:] == (RunTask(session.launch),)
+    assert not any(isinstance(effect, RunTask) for effect in owed(session))
+
+
+def test_an_answer_that_is_longer_than_what_is_stored() -> None:
+    """The worker brings it while it is there; when its task is gone, the thread is owed what is stored."""
+    session = tell(working(), ended_turn(working(), response="x" * 50_000, held=True))
     turn = session.history[0]
     assert turn.shortened
-    assert turn.response_ts == "1.7"
     assert len((turn.response or "").encode()) <= 32 * 1024
     assert owed_kinds(session) == []
+    over = tell(session, ev.StopRequested("U1"))
+    assert over.history[0].state is TurnState.ANSWERED
+    assert "DeliverAnswer" not in owed_kinds(over)
+    gone = replace(over, ecs_task_arn=None)
+    assert "DeliverAnswer" in owed_kinds(gone)
+    told = tell(gone, ev.AnswerPosted(turn.turn_id, "1.7")).history[0]
+    assert (told.response_ts, told.held) == ("1.7", False)
+
+
+@pytest.mark.parametrize(
+    ("wish", "then"),
+    [
+        (ev.StopRequested("U1", request_id="C1:5"), [ev.RetryRequested("C1:6", "U1")]),
+        (ev.CancelRequested("U1", "C1:5"), []),
+        (ev.PullRequestRequested("U1", "C1:5"), [ev.PullRequestOpened(3, "https://x.example/3")]),
+        (ev.AsideSaid("hm", "C1:5"), []),
+    ],
+)
+def test_a_wish_that_is_delivered_again_is_one_wish(wish: ev.Event, then: list[ev.Event]) -> None:
+    """Whatever happened in between: what was carried out once is not carried out again."""
+    session = tell(working(), wish, *then)
+    assert tell(session, wish) is session
 
 
 def test_the_card_is_lasting_only_when_it_is_the_first_or_the_last() -> None:
@@ -195,7 +224,8 @@ def test_a_retry_of_a_running_session() -> None:
 def test_retry_pressed_twice_is_one_retry() -> None:
     """Two presses are two events, but the prompt waits already."""
     session = tell(failed(), ev.RetryRequested("press:1", "U1"), now=T0 + 100)
-    assert tell(session, ev.RetryRequested("press:2", "U2"), now=T0 + 101) is session
+    again = tell(session, ev.RetryRequested("press:2", "U2"), now=T0 + 101)
+    assert again.history == session.history
 
 
 def test_a_late_press_of_a_retry_that_was_stopped_meanwhile() -> None:
