@@ -1,0 +1,55 @@
+"""The long form: `python -m tests.faults --kills 300 --seed 1`, in worlds of some 30 kills, each with its own seed.
+
+Exit status 1 when anything did not hold; each fault is printed with the command that repeats its world.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from tests.faults.crash_run import Plan, crash_run
+from tests.faults.kill_points import SIDES, all_calls
+
+KILLS_A_WORLD = 30
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1, help="of the first world; the others follow")
+    parser.add_argument("--bots", type=int, choices=(1, 2), help="at once on one store; default: in turn")
+    parser.add_argument("--lease", type=int, default=5, metavar="SECONDS", help="of what is owed (the product: 30)")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep each world's files here")
+    parser.add_argument("-v", "--verbose", action="store_true", help="a line for each kill")
+    options = parser.parse_args()
+    kills, points = 0, Counter[str]()
+    faults, seed = 0, options.seed
+    while kills < options.kills:
+        wanted = min(KILLS_A_WORLD, options.kills - kills)
+        plan = Plan(seed, wanted, bots=options.bots or 1 + seed % 2, lease_seconds=options.lease)
+        with tempfile.TemporaryDirectory(prefix="devflow-faults-", ignore_cleanup_errors=True) as scratch:
+            directory = Path(scratch)
+            if options.keep is not None:
+                directory = options.keep / f"seed{seed}"
+                directory.mkdir(parents=True)
+            outcome = asyncio.run(crash_run(plan, directory, print if options.verbose else lambda line: None))
+        print(outcome, flush=True)
+        kills += max(1, outcome.kills.total())
+        points += outcome.points
+        faults += len(outcome.faults)
+        seed += 1
+    every = [f"{call} {side}" for call in all_calls() for side in SIDES]
+    missed = [point for point in every if not points[point]]
+    print(f"{kills} kills, {faults} faults; {len(every) - len(missed)} of {len(every)} points reached")
+    if missed:
+        print("not reached: " + ", ".join(missed))
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
