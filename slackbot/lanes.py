@@ -90,7 +90,8 @@ class Lanes:
         wait_seconds: float | None = None
         try:
             lane.again = True
-            while lane.again and wait_seconds is None:
+            # What is waited for is no reason to overlook what came in meanwhile; a failure is.
+            while lane.again and not (lane.must_wait and wait_seconds is not None):
                 lane.again = lane.must_wait = False
                 wait_seconds = await self._perform(session_id, name, lane)
         except Exception:

@@ -38,6 +38,26 @@ async def test_a_kick_under_way_makes_it_look_once_more() -> None:
     assert seen == ["work", "work"]
 
 
+async def test_a_kick_while_it_finds_something_to_wait_for_is_not_overlooked() -> None:
+    """A task that stops takes its time; a pull request asked for at that moment does not wait for it."""
+    seen, gate = [], asyncio.Event()
+
+    async def perform(session_id: str, name: str, lane: Lane) -> float | None:
+        seen.append(name)
+        await gate.wait()
+        return 3600.0
+
+    lanes = Lanes(perform, retry_seconds=0.01, on_begin=lambda session_id, name: None)
+    lanes.kick("s", "work")
+    await asyncio.sleep(0)
+    lanes.kick("s", "work")
+    gate.set()
+    while lanes.is_busy:
+        await asyncio.sleep(0)
+    assert seen == ["work", "work"]
+    assert await lanes.drain(5)
+
+
 async def test_what_raises_is_tried_again_and_not_before_its_time() -> None:
     """An unexpected failure waits; a new event meanwhile is no reason to hurry."""
     tries, done = [], asyncio.Event()
