@@ -130,7 +130,7 @@ class FrontDesk:
         if isinstance(session, View):
             return session
         # A command is typed elsewhere than in the thread, where what follows is to be seen: so it is answered.
-        return await self._asked(session, command.verb, user_id, press_id) or accepted(command.verb)
+        return await self._asked(session, command.verb, user_id, press_id) or accepted(command.verb, session)
 
     async def _asked(
         self, session: Session, verb: str, user_id: str, press_id: str, message_ts: str | None = None
@@ -180,7 +180,7 @@ class FrontDesk:
         if command.which:
             meant = [entry for entry in own if _is_named(entry, command.which)]
         else:
-            live = [entry for entry in own if entry.status in (Status.STARTING, Status.RUNNING)]
+            live = [entry for entry in own if _is_live(entry)]
             # Nothing is live: only what makes sense of an ended session takes the newest one.
             meant = live or (own[:1] if command.verb in ("status", "pr", "retry") else [])
         if not meant and command.which and self._is_session_id(command.which):
@@ -189,8 +189,12 @@ class FrontDesk:
                 return session
         if not meant:
             return none_found(command.verb, command.which)
+        if len(meant) > 1 and command.verb in ("stop", "cancel"):
+            # A repository's name stands for many sessions; those that are over cannot be meant.
+            meant = [entry for entry in meant if _is_live(entry)] or meant
         if len(meant) > 1:
-            return choose_session(meant, command.verb, self._engine.now())
+            live_alone = all(_is_live(entry) for entry in meant)
+            return choose_session(meant, command.verb, self._engine.now(), live=live_alone)
         session = await self._engine.load(meant[0].session_id)
         if session is None:
             raise NotFound("This session is over and forgotten.", "Start a new one with `/devflow start`.")
@@ -323,6 +327,10 @@ class FrontDesk:
             if len(self._foreign_threads) > 10_000:
                 self._foreign_threads.pop(next(iter(self._foreign_threads)))
         return lost
+
+
+def _is_live(entry: IndexEntry) -> bool:
+    return entry.status in (Status.STARTING, Status.RUNNING)
 
 
 def _is_named(entry: IndexEntry, which: str) -> bool:

@@ -15,7 +15,7 @@ from slackbot.core.slack_text import clean, harmless_markdown
 from slackbot.core.turn_rules import BY_CLOCK
 from slackbot.views import action_ids
 from slackbot.views.blocks import Block, Element, actions, button, context, markdown, section
-from slackbot.views.buttons import open_pr_button, pull_request_button
+from slackbot.views.buttons import has_commits, open_pr_button, pull_request_button
 from slackbot.views.markdown_cut import cut
 from slackbot.views.view import View
 from slackbot.views.words import count, duration, is_web_url, mention, shown_line
@@ -50,7 +50,7 @@ def answer(session: Session, turn: Turn, *, full_text: str | None = None) -> Ans
     if is_cut:
         blocks.append(context("The whole answer is in the file below."))
     blocks.append(context(*_facts(session, turn)))
-    advice = _advice(turn)
+    advice = _advice(session, turn)
     if advice:
         blocks.append(context(advice))
     blocks += actions(_open_pr(session, turn), pull_request_button(session), _retry(session, turn))
@@ -105,12 +105,13 @@ def _tokens(usage: Mapping[str, int]) -> int:
     return usage.get("total_tokens") or usage.get("input_tokens", 0) + usage.get("output_tokens", 0)
 
 
-def _advice(turn: Turn) -> str | None:
+def _advice(session: Session, turn: Turn) -> str | None:
     """What to do now; where the response ends with that already (a kept prompt), nothing is added."""
     if turn.state is TurnState.FAILED:
         return "Retry runs the same prompt again; or reply with another one."
     if turn.state is TurnState.CANCELLED and turn.claimed_at is not None:
-        return "What was pushed before is on the branch. Reply with what to do instead, or press Retry."
+        kept = "What was pushed before is on the branch. " if has_commits(session) else ""
+        return f"{kept}Reply with what to do instead, or press Retry."
     return None
 
 

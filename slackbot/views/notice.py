@@ -13,7 +13,7 @@ from slackbot.views.blocks import Block, actions, context, section
 from slackbot.views.buttons import has_commits, open_pr_button, pull_request_button, retry_button
 from slackbot.views.task_words import log_link
 from slackbot.views.view import View
-from slackbot.views.words import branch_link, count, mention, pull_request_link, shown
+from slackbot.views.words import branch_link, code, count, mention, pull_request_link, shown
 
 NOTICE_EVENT_TYPE = "devflow_notice"
 
@@ -98,7 +98,8 @@ def _branch(session: Session) -> str:
         return f"What was pushed is on {branch_link(session)}."
     if session.branch.base_sha is None:
         return "Nothing was pushed, so no branch is left."
-    return f"Nothing was pushed to {branch_link(session)}; a branch that stays empty is removed."
+    # No link: it would soon lead nowhere.
+    return f"Nothing was pushed to {code(session.branch_name)}; a branch that stays empty is removed."
 
 
 def _buttons(session: Session) -> list[Block]:

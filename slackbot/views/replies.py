@@ -94,14 +94,15 @@ def session_list(
 def session_status(session: Session, now: int, *, permalink: str | None = None) -> View:
     """One session in five lines."""
     working, waiting = session.working_turn, len(session.waiting_turns)
-    doing = f"working on a prompt by {mention(working.user_id)}" if working else "no prompt in work"
+    doing = f"Working on a prompt by {mention(working.user_id)}" if working else "No prompt in work"
+    more = f", {waiting:,} waiting" if waiting else ""
     lines = [
         f"{code(short_id(session.session_id))} *{status_words(session.status)}*"
         f" – {repository_link(session.repository.full_name, session.repository_url)}, begun "
         f"{age(now - session.created_at)} by {mention(session.user_id)}",
         f"Branch {branch_link(session)} from {code(session.base_branch)}",
         task_line(session) or "No task",
-        f"{doing[0].upper()}{doing[1:]}, {waiting:,} waiting",
+        f"{doing}{more}",
         pull_request_link(session.pr_number, session.pr_url) if session.pr_number is not None else "No pull request",
     ]
     if session.error_message:
@@ -146,9 +147,11 @@ def session_gone() -> View:
     return View(told, [section(told)])
 
 
-def accepted(verb: str) -> View:
+def accepted(verb: str, session: Session) -> View:
     """What was asked for is stored and will be done; the thread tells how it went."""
     told = _ACCEPTED.get(verb, "It will be done…")
+    if verb == "pr" and session.has_open_pull_request and session.pr_number is not None:
+        told = f"{pull_request_link(session.pr_number, session.pr_url)} is open already."
     return View(told, [section(told)])
 
 

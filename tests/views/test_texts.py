@@ -287,8 +287,11 @@ def test_a_cancelled_answer_reads() -> None:
     turn = replace(session.history[0], cancelled_by="U0000002")
     view = answer(session.with_turn(turn), turn).view
     assert as_read(view).startswith("⚪ *Cancelled* by <@U0000002>.\nAsked by <@U0000001> · took 9 s")
-    assert "What was pushed before is on the branch." in as_read(view)
+    assert as_read(view).endswith("nothing changed\nReply with what to do instead, or press Retry.\n[Retry]")
     assert labels(view) == ["Retry"]
+    pushed = replace(session.history[0], turn_id="C1:earlier", commit_sha="b" * 40)
+    after_a_push = replace(session, history=(pushed, turn))
+    assert "What was pushed before is on the branch. Reply" in as_read(answer(after_a_push, turn).view)
     late = replace(turn, cancelled_by=BY_CLOCK)
     assert "it took longer than one prompt may" in as_read(answer(session, late).view)
 
@@ -329,7 +332,7 @@ def test_stop_notices_read() -> None:
     slept = tell(answered(), ev.WorkerLeft(answered().launch, "idle"))
     assert notice_of(slept) == (
         "⚪ This session stopped itself, as nothing was asked of it for a while. "
-        f"Nothing was pushed to {BRANCH_LINK}; a branch that stays empty is removed. "
+        f"Nothing was pushed to `{answered().branch_name}`; a branch that stays empty is removed. "
         "A reply in this thread starts it again, on the same branch."
     )
     unmade = tell(a_session(), prompt(1), prompt(2), ev.StopRequested(None, EndedBy.SHUTDOWN))
@@ -354,7 +357,7 @@ def test_a_failure_notice_reads() -> None:
     assert notice_of(later) == (
         "🔴 *This session ended with an error.*\nThe agent `claude` is not &lt;installed&gt;.\n"
         "The prompt in work ended with it; part of it may be done. 1 waiting prompt was not run. "
-        f"Nothing was pushed to {BRANCH_LINK}; a branch that stays empty is removed.\n[Retry]"
+        f"Nothing was pushed to `{answered().branch_name}`; a branch that stays empty is removed.\n[Retry]"
     )
     bare = Notice("n", "failed", T0)
     assert "No reason is known." in as_read(notice(a_session(), bare))
@@ -491,12 +494,12 @@ def test_a_status_reads() -> None:
         f"`a09e1f62` *running* – <{SHOP}|acme/shop>, begun 5 min ago by <@U0000001>\n"
         f"Branch {BRANCH_LINK} from `main`\n"
         "Task *RUNNING* – the worker is up\n"
-        "Working on a prompt by <@U0000001>, 0 waiting\n"
+        "Working on a prompt by <@U0000001>\n"
         f"<{PR}|Pull request #12>\n"
         "<https://s.example/p1|Its thread>"
     )
     plain = as_read(replies.session_status(a_session(status=Status.STOPPED), T0))
-    assert plain.splitlines()[2:] == ["No task", "No prompt in work, 0 waiting", "No pull request"]
+    assert plain.splitlines()[2:] == ["No task", "No prompt in work", "No pull request"]
     assert "exit code 137" in as_read(replies.session_status(failed(), T0))
 
 
@@ -506,11 +509,12 @@ def test_a_status_reads() -> None:
         (replies.none_found("stop"), "no session to use `stop` on"),
         (replies.none_found("stop", "1a2b"), "no session that `1a2b` names"),
         (replies.session_gone(), "forgotten 24 hours"),
-        (replies.accepted("stop"), "Stopping…"),
-        (replies.accepted("pr"), "Opening the pull request…"),
-        (replies.accepted("cancel"), "Cancelling…"),
-        (replies.accepted("retry"), "Retrying…"),
-        (replies.accepted("dance"), "It will be done…"),
+        (replies.accepted("stop", answered()), "Stopping…"),
+        (replies.accepted("pr", answered()), "Opening the pull request…"),
+        (replies.accepted("pr", opened(answered())), f"<{PR}|Pull request #12> is open already."),
+        (replies.accepted("cancel", answered()), "Cancelling…"),
+        (replies.accepted("retry", answered()), "Retrying…"),
+        (replies.accepted("dance", answered()), "It will be done…"),
         (error_view(DevflowError("No <b>.", "Do & go."), "abc"), "No &lt;b&gt;.\nDo &amp; go.\nReference `abc`"),
         (error_view(DevflowError("")), "That did not work."),
         (unknown_error("r-1"), "give the reference `r-1`"),

@@ -116,6 +116,9 @@ async def test_list_status_help_and_which_session_is_meant(world: BotWorld) -> N
     assert "Name one: `/devflow stop " in asked
     assert "Stopping" in await ada.types(f"stop {second.session_id[:8]}")
     await second.is_("stopped")
+    asked = await ada.types(f"status {repository}")
+    assert "You have 2 sessions" in asked, "one of them is over"
+    assert "Cancelling" in await ada.types(f"cancel {repository}"), "the first alone is live"
     assert first.item()["status"] == "running"
     assert "names" in await ada.types("stop nosuch1")
     assert "neither a command nor a repository" in await ada.types("stpo")
