@@ -57,6 +57,7 @@ class ProgressBoard:
             if len(self._entries) >= _MAX_ENTRIES:
                 return handle
             entry = self._entries[key] = _Entry()
+        entry.reports += 1
         entry.message_ts = entry.message_ts or handle
         if not entry.closed and session.thread.lost is None:
             entry.latest = (session, turn, picture)
@@ -64,13 +65,13 @@ class ProgressBoard:
                 entry.task = asyncio.create_task(self._show(key, entry), name=f"progress:{turn.turn_id}")
         return entry.message_ts
 
-    def note_handle(self, session: Session, turn_id: str, handle: str | None, *, reported: bool) -> None:
-        """The worker told which message it is, with its answer; or that there may be one (`reported`)."""
+    def note_handle(self, session: Session, turn_id: str, handle: str | None, *, reports: int) -> None:
+        """The worker told which message it is, with its answer; and how often it reported, here and elsewhere."""
         key = (session.session_id, turn_id)
-        if handle or (reported and key not in self._entries):
+        if handle or reports:
             entry = self._entries.setdefault(key, _Entry())
             entry.message_ts = entry.message_ts or handle
-            entry.is_unknown = entry.message_ts is None
+            entry.is_unknown = entry.reports < reports
 
     async def clear(self, session: Session, turn: Turn, *, look: bool) -> None:
         """The turn has ended: its progress message goes. `look`: search the thread for one this process forgot."""
@@ -178,6 +179,7 @@ class _Entry:
         self.latest: tuple[Session, Turn, ProgressPicture] | None = None
         self.task: asyncio.Task[None] | None = None
         self.closed = False
+        self.reports = 0
         self.is_unknown = False
         """There may be a message, posted by another process, and nobody here knows which."""
         self.wake = asyncio.Event()

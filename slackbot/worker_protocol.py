@@ -137,8 +137,8 @@ class Answer(WireModel):
     usage: dict[str, int] | None = None
     handle: str | None = None
     """The progress message to delete, if there is one."""
-    reported: bool = False
-    """Whether progress was reported at all: then there may be a message although no handle came back in time."""
+    reports: int = Field(default=0, ge=0)
+    """How often progress was reported: a bot that got fewer may not know of every progress message."""
 
 
 class GithubToken(WireModel):

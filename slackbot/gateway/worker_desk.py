@@ -160,7 +160,7 @@ class WorkerDesk:
         turn = session.turn(turn_id)
         if turn is None or (turn.state.is_ended and not turn.held):
             return
-        self._board.note_handle(session, turn_id, body.handle, reported=body.reported)
+        self._board.note_handle(session, turn_id, body.handle, reports=body.reports)
         response = redact(body.response, self._secrets)
         if turn.held:
             await self._bring(session, turn, response, look_first=True)

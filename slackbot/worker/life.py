@@ -186,7 +186,7 @@ class Life:
                 response=f"The agent's answer could not be taken over: {error.summary} Its commits are on the branch.",
                 commit_sha=answer.commit_sha,
                 handle=answer.handle,
-                reported=answer.reported,
+                reports=answer.reports,
             )
             try:
                 await patiently(lambda: self._gateway.answer(turn_id, short), deadline=self._deadline, what="answer")

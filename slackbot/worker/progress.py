@@ -132,7 +132,7 @@ class Reporter:
         self._view = view
         self._task: asyncio.Task[None] | None = None
         self.handle: str | None = None
-        self.reported = False
+        self.reports = 0
         self.cancelled = asyncio.Event()
         self.lost: DevflowError | None = None
 
@@ -157,7 +157,7 @@ class Reporter:
                 await asyncio.sleep(max(0.0, sent_at + pause - time.monotonic()))
             self._view.changed.clear()
             sent_at, pause = time.monotonic(), CHANGE_SECONDS
-            self.reported = True
+            self.reports += 1
             try:
                 reply = await self._send(self._view.progress(self.handle))
             except TemporaryError as error:

@@ -81,7 +81,7 @@ class TurnRunner:
                 "response": cut(self._redact(answer.response), MAX_RESPONSE_BYTES),
                 "steps": view.steps(),
                 "handle": reporter.handle,
-                "reported": reporter.reported,
+                "reports": reporter.reports,
             }
         )
         self._remember(work.prompt, answer.response)
