@@ -59,8 +59,10 @@ class BotProcess:
             self.process.stdin.write(f"{point}\n".encode())
 
     def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+        # Not by asyncio's own `kill`: it would take the exit status of one that is dead already from its watcher.
+        if self.lives:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
 
     async def ended(self) -> None:
         await self.process.wait()
