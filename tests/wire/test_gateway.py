@@ -265,3 +265,32 @@ async def test_the_end_of_the_bot_ends_long_polls_with_nothing_yet(tmp_path_fact
         assert thread.item()["write_version"] >= version
         await world.start_bot(DEVFLOW_GATEWAY_LISTEN=worker.gateway_url.removeprefix("http://"))
         assert (await worker.call("GET", wp.SESSION_PATH))[0] == 200
+
+
+async def test_a_stop_while_an_answer_too_long_to_store_is_posted(world: BotWorld) -> None:
+    """The prompt was answered, so the answer stands in the thread, once, and no notice says that it was cut off."""
+    thread, worker = await begun(world)
+    work = await worker.next()
+    posts: list[str] = []
+
+    def slow(method: str, _: dict[str, Any]) -> Fault | None:
+        if method != "chat.postMessage":
+            return None
+        posts.append(method)
+        return Fault(delay_seconds=0.5)
+
+    world.slack.fault = slow
+    try:
+        answering = asyncio.create_task(worker.answer(work["turn_id"], "word " * 20_000))
+        await until(lambda: posts, "an answer on its way")
+        user_id = thread.item()["user_id"]
+        await world.slack.people.post_message(user_id, thread.channel_id, "!stop", thread_ts=thread.thread_ts)
+        await thread.is_("stopped")
+        await answering
+    finally:
+        world.slack.fault = None
+    await thread.is_settled()
+    turn = thread.turns()[0]
+    assert (turn["state"], "told_by" in turn, "held" in turn) == ("answered", False, False)
+    assert [message["ts"] for message in thread.of_type("devflow_answer")] == [turn["response_ts"]]
+    assert not any("ended with it" in text for text in thread.said())
