@@ -221,7 +221,8 @@ class Engine:
         lasting = [effect for effect in effects if is_lasting(effect, after)]
         known = owed(before) if before is not None and lasting else ()
         for effect in lasting:
-            if effect not in known:
+            # Under another's lease it may be performed there before it is here: then it is not the first try.
+            if effect not in known and self._is_mine(after.lease):
                 _remember(self._fresh, (after.session_id, effect), None)
         event = self._changed.pop(after.session_id, None)
         if event is not None:
@@ -277,6 +278,8 @@ class Engine:
                 lease = session.lease
                 if lease is not None and lease.owner != self._replica_id and lease.until > self.now():
                     return float(lease.until - self.now()) + 0.5
+                if not self._is_mine(lease):
+                    self._fresh.pop((session_id, effect), None)
                 await self._take_lease(session)
                 continue
             tries[effect] += 1
@@ -330,9 +333,12 @@ class Engine:
             and self._told_cards.get(session.session_id) == effect.card
         )
 
+    def _is_mine(self, lease: Lease | None) -> bool:
+        return lease is not None and lease.owner == self._replica_id and lease.until > self.now()
+
     def _holds_lease(self, session: Session) -> bool:
         lease = session.lease
-        return lease is not None and lease.owner == self._replica_id and lease.until > self.now() + LEASE_SECONDS // 3
+        return lease is not None and self._is_mine(lease) and lease.until > self.now() + LEASE_SECONDS // 3
 
     async def _take_lease(self, session: Session) -> None:
         """Takes or renews the lease for debts that another process left, or that took long."""

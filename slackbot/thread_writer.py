@@ -49,6 +49,7 @@ class ThreadWriter:
         self._marked: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._attached: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._marking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._answering: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     # ----------------------------------------------------------------------------------- marks
 
@@ -128,10 +129,22 @@ class ThreadWriter:
 
         `full_text` is the whole response where the stored one is shortened.
         """
+        key = (session.session_id, turn.turn_id)
+        async with self._answering.setdefault(key, asyncio.Lock()):
+            return await self._post_answer(session, turn, full_text=full_text, look_first=look_first)
+
+    async def _post_answer(self, session: Session, turn: Turn, *, full_text: str | None, look_first: bool) -> str:
         metadata = answer_metadata(session, turn)
-        found = await self._find(session, metadata.event_type, {"turn_id": turn.turn_id}) if look_first else None
+        about: dict[str, str | int] = {"turn_id": turn.turn_id}
+        # A held answer may be brought by its worker and, the moment its task is gone, be owed as it is stored.
+        look = look_first or turn.held
+        found = await self._find(session, metadata.event_type, about) if look else None
         made = answer(session, turn, full_text=full_text)
         ts = found.ts if found is not None else await self._post(session, made.view, metadata)
+        if turn.held and found is None:
+            # Both may have posted, on two replicas: the first one stays.
+            stays = await self._find(session, metadata.event_type, about)
+            ts = stays.ts if stays is not None else ts
         if made.overflow is not None and (session.session_id, turn.turn_id) not in self._attached:
             # Found, and not attached by this process: a crash may have come between. Better twice than never.
             await self._attach(session, "answer.md", "The whole answer", made.overflow)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from slackbot.core import events as ev
+from slackbot.core.effects import DeliverAnswer, Effect, OpenPullRequest
 from slackbot.core.errors import NotFound, PermanentError, TemporaryError, ThreadUnreachable
 from slackbot.core.ports import Item, Message
-from slackbot.core.session import Status, TurnState
+from slackbot.core.session import Session, Status, TurnState
 from slackbot.engine import LEASE_SECONDS, Engine
 from tests.engine.engine_world import LIMITS, REPOSITORY, EngineWorld, Mortal, until
 from tests.fakes.chat import FakeChat
@@ -224,6 +225,37 @@ async def test_a_missing_scope_costs_the_mark_and_never_the_answer(world: Engine
 
 
 # ------------------------------------------------------------------------------------- leases and races
+
+
+class Stalling(Mortal):
+    """A replica that hangs in the pull request, and dies when it has posted an answer."""
+
+    def __init__(self, world: EngineWorld) -> None:
+        self._performer = world.performer()
+        super().__init__(self._performer, 1_000, after=True)
+
+    async def perform(self, effect: Effect, session: Session, *, first: bool) -> ev.Event | None:
+        if isinstance(effect, OpenPullRequest):
+            return await asyncio.Event().wait()  # type: ignore[return-value]
+        outcome = await self._performer.perform(effect, session, first=first)
+        return await asyncio.Event().wait() if isinstance(effect, DeliverAnswer) else outcome  # type: ignore[return-value]
+
+
+async def test_a_debt_that_was_stored_under_anothers_lease_is_looked_up_before_it_is_paid(world: EngineWorld) -> None:
+    """The second stores an answer, the first posts it and dies: the second finds the post."""
+    first = world.engine(Stalling(world))
+    session_id = await world.begin(first)
+    await world.runs(first, session_id)
+    second = world.engine()
+    await first.handle(session_id, ev.PullRequestRequested("U1"))
+    await world.works(second, session_id)
+    first.visit(session_id)
+    await until(lambda: world.posts("devflow_answer"), "an answer")
+    await first.drain(0)
+    world.outlive_lease()
+    second.visit(session_id)
+    await world.settled(session_id)
+    assert len(world.posts("devflow_answer")) == 1
 
 
 async def test_a_second_replica_acts_only_after_the_firsts_lease_ran_out(world: EngineWorld) -> None:
