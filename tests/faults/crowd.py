@@ -48,8 +48,6 @@ class Talk:
     """`ts` of each reply that is a prompt -> its text."""
     asked: Counter[str] = field(default_factory=Counter)
     """`!stop` and the like, whether by word or by button: how often, each delivery of the same one not counted."""
-    pressed: Counter[str] = field(default_factory=Counter)
-    """The same, of the buttons whose press was acknowledged."""
 
     @property
     def open_prompts(self) -> int:
@@ -151,7 +149,7 @@ class Crowd:
             return
         message, block, element = self._rng.choice(found)
         try:
-            outcome = await self._crash.world.slack.people.press(
+            await self._crash.world.slack.people.press(
                 talk.person.user_id,
                 element["action_id"],
                 block_id=block["block_id"],
@@ -162,7 +160,6 @@ class Crowd:
             return  # the message went, or lost the button, between the look and the press
         verb = BUTTONS[element["action_id"]]
         talk.asked[verb] += 1
-        talk.pressed[verb] += bool(outcome["ok"])
         self.done[f"button {verb}"] += 1
 
 
