@@ -180,6 +180,20 @@ def test_what_people_write_is_never_markup(open_page: OpenPage) -> None:
     assert page.locator("img[src=x]").count() == 0
 
 
+def test_the_channel_stays_at_its_end_while_a_thread_opens_beside_it(open_page: OpenPage) -> None:
+    """The pane makes the channel narrower, so its messages grow: the newest is still seen whole."""
+    page = open_page()
+    for _ in range(3):
+        composer = page.get_by_test_id("channel-composer")
+        composer.locator("textarea").fill("/devflow help")
+        composer.get_by_test_id("send").click()
+    expect(page.get_by_test_id("message").filter(has_text="this page")).to_have_count(3)
+    start(page, "start demo/hello ls")
+    expect(card(page)).to_contain_text("Ready for prompts")
+    below = "[...document.querySelectorAll('.scroller')].map((it) => it.scrollHeight - it.scrollTop - it.clientHeight)"
+    page.wait_for_function(f"{below}[0] < 5")
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_it_fits_the_screen(open_page: OpenPage, width: int) -> None:
     """Nothing is wider than the window: on a desk and on a phone."""

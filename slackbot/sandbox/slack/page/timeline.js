@@ -23,12 +23,18 @@ export class Timeline {
     this.element = h("div", { class: "timeline" }, this.scroller, this.jump);
     this.stuck = true;
     this.scroller.addEventListener("scroll", () => {
+      // Where the list or the window changed since, it was not the reader who left the end: the observers go back to it.
+      if (this.stuck && this.extent !== this.measure()) return;
       this.stuck = this.atEnd();
       if (this.stuck) this.jump.hidden = true;
     });
     new ResizeObserver(() => this.stuck && this.toEnd()).observe(this.list);
     new ResizeObserver(() => this.stuck && this.toEnd()).observe(this.scroller);
     this.list.addEventListener("keydown", (event) => this.walk(event));
+  }
+
+  measure() {
+    return `${this.scroller.scrollHeight} ${this.scroller.clientHeight}`;
   }
 
   atEnd() {
@@ -39,6 +45,7 @@ export class Timeline {
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.scroller.scrollTo({ top: this.scroller.scrollHeight, behavior: smooth && !calm ? "smooth" : "instant" });
     this.stuck = true;
+    this.extent = this.measure();
     this.jump.hidden = true;
   }
 
