@@ -140,6 +140,8 @@ class Engine:
                     return before
                 sealed, item = self._sealed(after)
                 if await self._store.replace(item, before.write_version):
+                    if before.lease is not None and not self._is_mine(before.lease):
+                        self._forget_fresh(before)
                     self._saved(before, sealed)
                     return sealed
                 await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311  spreads replicas, guards nothing
@@ -279,7 +281,7 @@ class Engine:
                 if lease is not None and lease.owner != self._replica_id and lease.until > self.now():
                     return float(lease.until - self.now()) + 0.5
                 if not self._is_mine(lease):
-                    self._fresh.pop((session_id, effect), None)
+                    self._forget_fresh(session)
                 await self._take_lease(session)
                 continue
             tries[effect] += 1
@@ -339,6 +341,11 @@ class Engine:
     def _holds_lease(self, session: Session) -> bool:
         lease = session.lease
         return lease is not None and self._is_mine(lease) and lease.until > self.now() + LEASE_SECONDS // 3
+
+    def _forget_fresh(self, session: Session) -> None:
+        """Another process may have had the lease, and with it have tried anything that is owed."""
+        for effect in owed(session):
+            self._fresh.pop((session.session_id, effect), None)
 
     async def _take_lease(self, session: Session) -> None:
         """Takes or renews the lease for debts that another process left, or that took long."""

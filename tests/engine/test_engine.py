@@ -13,6 +13,7 @@ from slackbot.core.errors import NotFound, PermanentError, TemporaryError, Threa
 from slackbot.core.ports import Item, Message
 from slackbot.core.session import Session, Status, TurnState
 from slackbot.engine import LEASE_SECONDS, Engine
+from slackbot.performer import Performer
 from tests.engine.engine_world import LIMITS, REPOSITORY, EngineWorld, Mortal, until
 from tests.fakes.chat import FakeChat
 from tests.fakes.session_store import FakeStore
@@ -283,6 +284,55 @@ async def test_a_second_replica_acts_only_after_the_firsts_lease_ran_out(world: 
     await until(lambda: len(world.tasks.tasks) == 1, "the task, by the second")
     await world.quiet(second)
     assert (await world.load(session_id)).ecs_task_arn == world.tasks.tasks[0].task_arn
+
+
+class Held:
+    """A performer whose every effect waits for `gate`, if it has one, and is noted: (replica, effect, first)."""
+
+    def __init__(self, inner: Performer, name: str, tried: list[tuple[str, str, bool]]) -> None:
+        self._inner = inner
+        self._name = name
+        self._tried = tried
+        self.gate: asyncio.Event | None = None
+        self.dies_at = ""
+
+    async def perform(self, effect: Effect, session: Session, *, first: bool) -> ev.Event | None:
+        kind = type(effect).__name__
+        self._tried.append((self._name, kind, first))
+        if self.gate is not None:
+            await self.gate.wait()
+        outcome = await self._inner.perform(effect, session, first=first)
+        return await asyncio.Event().wait() if kind == self.dies_at else outcome  # type: ignore[return-value]
+
+    def owes_marks(self, session: Session) -> bool:
+        return False
+
+    async def mark(self, session: Session) -> None:
+        return None
+
+
+async def test_what_another_replica_may_have_tried_is_looked_up(world: EngineWorld) -> None:
+    """The first hangs in front of a notice; the second posts it and dies; the first goes on, and finds the post."""
+    tried: list[tuple[str, str, bool]] = []
+    held, other = Held(world.performer(), "first", tried), Held(world.performer(), "second", tried)
+    first, second = world.engine(held), world.engine(other)
+    session_id = await world.begin(first)
+    await world.runs(first, session_id)
+    await world.works(first, session_id)
+    await world.quiet(first)
+    held.gate, other.dies_at = asyncio.Event(), "PostNotice"
+    await first.handle(session_id, ev.StopRequested("U1"))
+    await until(lambda: ("first", "UpdateCard", True) in tried[-2:], "the first, held at the card")
+    world.clock += LEASE_SECONDS + 1
+    second.visit(session_id)
+    await until(lambda: any(name == "second" and kind == "PostNotice" for name, kind, _ in tried), "the second's post")
+    await until(lambda: len(world.posts("devflow_notice")) == 1, "the notice")
+    world.clock += LEASE_SECONDS + 1
+    held.gate.set()
+    await until(lambda: ("first", "PostNotice", False) in tried, "the first, looking for the notice")
+    await world.settled(session_id)
+    assert len(world.posts("devflow_notice")) == 1
+    assert ("first", "PostNotice", True) not in tried
 
 
 class Yielding(FakeStore):
