@@ -1,6 +1,6 @@
 # DevFlow: `make sandbox` tries it, `make test` tests it. Everything is installed into .venv, with pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox demo test test-dynamodb-local lint bench clean
+.PHONY: help install sandbox demo test test-faults test-dynamodb-local lint bench clean
 
 VENV := .venv
 RUN := $(VENV)/bin
@@ -24,6 +24,9 @@ demo: $(VENV)/.installed ## the main job once, in this terminal
 
 test: $(VENV)/.installed-dev lint ## every test that needs no account
 	$(RUN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
+test-faults: $(VENV)/.installed-dev ## hundreds of kills (KILLS=300 SEED=1)
+	$(RUN)/python -m tests.faults --kills $(or $(KILLS),300) --seed $(or $(SEED),1)
 
 test-dynamodb-local: $(VENV)/.installed-dev ## the store's contract on Amazon's own emulator (needs Java, npm, unshare)
 	$(RUN)/python tests/dynamodb_local/start.py

@@ -24,7 +24,7 @@ from slackbot.core.history_budget import fit
 from slackbot.core.item import BUDGET_BYTES, from_item, item_size_bytes, to_item
 from slackbot.core.ports import Item, SessionStore
 from slackbot.core.repository_policy import LimitsOf
-from slackbot.core.session import TTL_SECONDS, Lease, Session
+from slackbot.core.session import TTL_SECONDS, Lease, Session, card_key
 from slackbot.core.transitions import decide
 from slackbot.lanes import Lane, Lanes
 from slackbot.quiet_time import QuietTime
@@ -272,11 +272,15 @@ class Engine:
                 for effect in owed(session)
                 if effect.lane == name and tries[effect] < _MAX_TRIES and not self._is_told(session, effect)
             ]
+            if not effects and name == "thread" and self._drew_over(session):
+                # Another replica drew the card as it is now; what this one drew may have come after that.
+                effects = [UpdateCard(card_key(session))]
             if not effects:
                 lane.failures = 0 if look_again_seconds is None else lane.failures
                 return look_again_seconds
             effect = effects[0]
-            if is_lasting(effect, session) and not self._holds_lease(session):
+            is_owed = effect in owed(session)
+            if is_owed and is_lasting(effect, session) and not self._holds_lease(session):
                 lease = session.lease
                 if lease is not None and lease.owner != self._replica_id and lease.until > self.now():
                     return float(lease.until - self.now()) + 0.5
@@ -327,6 +331,11 @@ class Engine:
             await self._performer.mark(session)
         except DevflowError as error:
             log.info("mark_postponed", session_id=session.session_id, why=error.summary)
+
+    def _drew_over(self, session: Session) -> bool:
+        """Whether the store says that the card is as it should be, but this process last drew it otherwise."""
+        drawn = self._told_cards.get(session.session_id)
+        return drawn is not None and drawn != session.thread.card == card_key(session) and session.thread.lost is None
 
     def _is_told(self, session: Session, effect: Effect) -> bool:
         return (

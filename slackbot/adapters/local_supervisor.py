@@ -178,12 +178,13 @@ class LogFile:
 
 
 class Supervisor:
-    """Runs one task from PENDING to STOPPED. `orders`: command, environment, stop_grace_seconds."""
+    """Runs one task from PENDING to STOPPED. `orders`: command, environment, scratch, stop_grace_seconds."""
 
     def __init__(self, directory: Path, orders: dict[str, Any]) -> None:
         self._directory = directory
         self._command: list[str] = orders["command"]
         self._environment: dict[str, str] = orders["environment"]
+        self._scratch = Path(orders["scratch"])
         self._stop_grace_seconds: float = orders["stop_grace_seconds"]
         self._state: TaskState = read_json(directory / STATE_FILE) or {}
         self._log = LogFile(directory / LOG_FILE)
@@ -215,6 +216,7 @@ class Supervisor:
         self._kill_everything()
         self._become("DEPROVISIONING", exit_code=self._exit_code)
         remove_tree(self._directory / WORK_DIRECTORY)
+        remove_tree(self._scratch)
         self._become("STOPPED")
 
     def _become(self, last_status: str, **fields: object) -> None:

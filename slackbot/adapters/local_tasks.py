@@ -17,6 +17,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -60,6 +61,9 @@ INHERITED_VARIABLES = (
 """All that a worker gets of the bot's environment: the rest of it holds Slack's tokens."""
 
 SALT_FILE = ".salt.json"
+
+WORK_DIR_VARIABLE = "DEVFLOW_WORK_DIR"
+"""Tells the worker where to put the checkout; it goes with the task, however that ends."""
 
 _ARN_PREFIX = "arn:devflow:ecs:local:000000000000"
 _PASSING_ERRORS = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT}
@@ -227,10 +231,13 @@ class LocalTasks:
         if state.get("last_status") != "PROVISIONING":
             self._finish(directory, state)
             return
-        environment = {**self._base_environment, **request.environment, MARKER_VARIABLE: directory.name}
+        # Outside the state directory, whose parents may hold settings that the tools of a checkout would find.
+        scratch = str(_scratch(directory))
+        environment = {WORK_DIR_VARIABLE: scratch, **self._base_environment, **request.environment}
         orders = {
             "command": self._command,
-            "environment": environment,
+            "environment": {**environment, MARKER_VARIABLE: directory.name},
+            "scratch": scratch,
             "stop_grace_seconds": self._stop_grace_seconds,
         }
         with open(directory / "supervisor.log", "ab") as output:
@@ -302,6 +309,7 @@ class LocalTasks:
                 return files.advance(state, "STOPPING")  # not written: the next look tries again
             time.sleep(0.01)
         files.remove_tree(directory / files.WORK_DIRECTORY)
+        files.remove_tree(_scratch(directory))
         ending = ending or files.stop_ending(directory) or _lost(state)
         state = files.advance(state, "STOPPED", **ending._asdict())
         files.write_json(directory / files.STATE_FILE, state)
@@ -398,3 +406,8 @@ def _lost(state: TaskState) -> Ending:
     if boot and not supervisor.started.startswith(boot):
         return Ending("EssentialContainerExited", "This machine was restarted while the task ran")
     return Ending("EssentialContainerExited", "The supervisor of this task was killed")
+
+
+def _scratch(directory: Path) -> Path:
+    """Where the worker of this task works: named by the task, so that any bot finds it to remove it."""
+    return Path(tempfile.gettempdir()) / f"devflow-worker-{directory.name}"

@@ -111,6 +111,8 @@ def notice_posted(session: Session, event: ev.NoticePosted, now: int) -> Session
 
 
 def card_told(session: Session, event: ev.CardTold, now: int) -> Session:
+    if (session.thread.card, session.thread.status_ts) == (event.card, event.status_ts):
+        return session
     return replace(session, thread=replace(session.thread, card=event.card, status_ts=event.status_ts))
 
 

@@ -119,20 +119,20 @@ class WorkerDesk:
             session = await self._live(identity)
             turn = session.working_turn or next(iter(session.waiting_turns), None)
             if turn is not None and session.status is Status.RUNNING:
-                try:
-                    session = await self._engine.handle(
-                        identity.session_id, ev.TurnClaimed(identity.launch, turn.turn_id)
-                    )
-                except IllegalTransition:
-                    # Cancelled or overtaken between the look and the claim.
-                    if self._clock() >= until:
-                        return None
-                    continue
-                return await self._work(session, turn)
+                claimed = await self._claimed(identity, turn)
+                if claimed is not None:
+                    return await self._work(claimed, turn)
             left = until - self._clock()
             if left <= 0 or self._stopping.is_set():
                 return None
             await _first_of((changed, self._stopping), min(left, POLL_SECONDS))
+
+    async def _claimed(self, identity: WorkerIdentity, turn: Turn) -> Session | None:
+        """The session with the turn taken; None when it was cancelled or overtaken between the look and the claim."""
+        try:
+            return await self._engine.handle(identity.session_id, ev.TurnClaimed(identity.launch, turn.turn_id))
+        except IllegalTransition:
+            return None
 
     async def progress(self, identity: WorkerIdentity, turn_id: str, body: wp.Progress) -> wp.ProgressReply:
         await self._engine.handle(identity.session_id, ev.WorkerHeard(identity.launch))

@@ -428,3 +428,23 @@ async def test_a_draining_engine_stores_and_leaves_the_rest_to_the_next(world: E
     session = await world.settled(session_id)
     assert (session.status, session.ecs_task_arn) == (Status.STOPPED, None)
     assert len(world.posts("devflow_notice")) == 1
+
+
+async def test_a_card_that_was_drawn_late_over_anothers_is_drawn_again(world: EngineWorld) -> None:
+    """Two replicas draw at once, and the older picture lands last: who drew it sees that and mends it."""
+    slow, quick = world.engine(), world.engine()
+    session_id = await world.begin(slow)
+    await world.quiet(slow)
+    await world.runs(slow, session_id)
+    await world.quiet(slow)
+    thread = (await world.load(session_id)).thread
+    older = world.chat.thread(thread.channel_id, thread.thread_ts)[0].text
+    old_blocks = world.chat.thread(thread.channel_id, thread.thread_ts)[0].blocks
+    world.outlive_lease()
+    await quick.handle(session_id, ev.StopRequested("U1"))
+    world.tasks.settle()
+    await until(lambda: not quick.is_busy, "quick")
+    await world.chat.update_message(thread.channel_id, thread.thread_ts, text=older, blocks=old_blocks)
+    slow.visit(session_id)
+    await world.quiet(slow)
+    assert world.chat.thread(thread.channel_id, thread.thread_ts)[0].blocks != old_blocks

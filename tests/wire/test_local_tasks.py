@@ -528,9 +528,31 @@ async def test_the_environment_of_a_worker_is_clean(machine: Machine, monkeypatc
     environment = json.loads((directory / "worker.log").read_text())
     environment.pop("LC_CTYPE", None)  # the worker's own Python may set it
     environment.pop("__CF_USER_TEXT_ENCODING", None)  # macOS adds it
-    assert set(environment) - set(INHERITED_VARIABLES) == {"DEVFLOW_GATEWAY_URL", "DEVFLOW_TASK_ID"}
+    assert set(environment) - set(INHERITED_VARIABLES) == {
+        "DEVFLOW_GATEWAY_URL",
+        "DEVFLOW_TASK_ID",
+        "DEVFLOW_WORK_DIR",
+    }
     assert environment["DEVFLOW_TASK_ID"] == directory.name
     assert environment["LANG"] == "C.UTF-8"
+
+
+@pytest.mark.parametrize("killed", ["worker", "supervisor"])
+async def test_the_checkout_of_a_killed_task_goes(machine: Machine, killed: str) -> None:
+    """A worker that is killed cleans nothing up; its clone must not stay in the temporary directory."""
+    code = (
+        "import os, pathlib, time; root = pathlib.Path(os.environ['DEVFLOW_WORK_DIR']); root.mkdir();"
+        " (root / 'clone').write_text('x'); print(root, flush=True); time.sleep(600)"
+    )
+    tasks = machine.open([*PYTHON, code])
+    task = await tasks.run_task(REQUEST)
+    log = machine.directory(task.task_arn) / "worker.log"
+    await until(lambda: log.exists() and bool(log.read_text().strip()), "the worker's directory")
+    root = Path(log.read_text().strip())
+    assert (root / "clone").exists()
+    os.kill(machine.state(task.task_arn)[killed]["pid"], signal.SIGKILL)
+    await wait_for(tasks, task.task_arn, "STOPPED")
+    assert not root.exists()
 
 
 async def test_the_output_is_kept_and_the_work_directory_is_not(machine: Machine) -> None:
