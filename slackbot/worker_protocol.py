@@ -15,6 +15,7 @@ READY_PATH = "/worker/v1/ready"
 NEXT_TURN_PATH = "/worker/v1/turns/next"
 TURN_PATH = "/worker/v1/turns/{turn_id}"
 PROGRESS_PATH = TURN_PATH + "/progress"
+CANCEL_PATH = TURN_PATH + "/cancel"
 ANSWER_PATH = TURN_PATH + "/answer"
 GITHUB_TOKEN_PATH = "/worker/v1/github-token"  # noqa: S105  a path, not a token
 LEAVING_PATH = "/worker/v1/leaving"

@@ -34,6 +34,7 @@ class WorkerApi:
         router.add_post(wp.READY_PATH, self._ready)
         router.add_post(wp.NEXT_TURN_PATH, self._next_turn)
         router.add_post(wp.PROGRESS_PATH, self._progress)
+        router.add_post(wp.CANCEL_PATH, self._cancel)
         router.add_post(wp.ANSWER_PATH, self._answer)
         router.add_post(wp.GITHUB_TOKEN_PATH, self._github_token)
         router.add_post(wp.LEAVING_PATH, self._leaving)
@@ -57,6 +58,10 @@ class WorkerApi:
         identity = self._identity(request)
         body = await _body(request, wp.Progress)
         return _json(await self._desk.progress(identity, request.match_info["turn_id"], body))
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        reply = await self._desk.cancel_wished(self._identity(request), request.match_info["turn_id"])
+        return web.Response(status=204) if reply is None else _json(reply)
 
     async def _answer(self, request: web.Request) -> web.Response:
         identity = self._identity(request)

@@ -149,6 +149,19 @@ class WorkerDesk:
         handle = self._board.report(session, turn, picture, body.handle)
         return wp.ProgressReply(cancel=turn.cancelled_at is not None, handle=handle)
 
+    async def cancel_wished(self, identity: WorkerIdentity, turn_id: str) -> wp.ProgressReply | None:
+        """Waits for somebody to cancel the turn; None after the long poll's time."""
+        until = self._clock() + self._long_poll_seconds
+        while True:
+            changed = self._engine.changed(identity.session_id)
+            turn = (await self._live(identity)).turn(turn_id)
+            if turn is None or turn.state is not TurnState.WORKING or turn.cancelled_at is not None:
+                return wp.ProgressReply(cancel=True)
+            left = until - self._clock()
+            if left <= 0 or self._stopping.is_set():
+                return None
+            await _first_of((changed, self._stopping), min(left, POLL_SECONDS))
+
     async def answer(self, identity: WorkerIdentity, turn_id: str, body: wp.Answer) -> None:
         """Stores the answer; it is posted then. One too long to store whole is taken over only once it is posted."""
         # A worker repeats what took long; the second report finds the first one's outcome.

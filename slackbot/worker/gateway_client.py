@@ -20,6 +20,7 @@ from yarl import URL
 from slackbot.core.errors import DevflowError, PermanentError, TemporaryError
 from slackbot.worker_protocol import (
     ANSWER_PATH,
+    CANCEL_PATH,
     GITHUB_TOKEN_PATH,
     LEAVING_PATH,
     LONG_POLL_SECONDS,
@@ -84,6 +85,12 @@ class GatewayClient:
     async def progress(self, turn_id: str, progress: Progress) -> ProgressReply:
         """Reports on a turn; ToldToStop when the turn is no longer this worker's."""
         return await self._expect("POST", _path(PROGRESS_PATH, turn_id), progress, ProgressReply)
+
+    async def cancel_wished(self, turn_id: str) -> bool:
+        """Waits for a person to cancel the turn; False when nobody did for about LONG_POLL_SECONDS."""
+        path = _path(CANCEL_PATH, turn_id)
+        reply = await self._call("POST", path, None, ProgressReply, seconds=LONG_POLL_SECONDS + 15)
+        return reply is not None and reply.cancel
 
     async def answer(self, turn_id: str, answer: Answer) -> None:
         """Hands the answer over; ToldToStop when nobody wants it."""

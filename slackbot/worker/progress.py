@@ -127,24 +127,46 @@ class Reporter:
     `cancelled` is set when a person cancelled the turn; `lost` when the turn is no longer this worker's.
     """
 
-    def __init__(self, send: Callable[[Progress], Awaitable[ProgressReply]], view: TurnView) -> None:
+    def __init__(
+        self,
+        send: Callable[[Progress], Awaitable[ProgressReply]],
+        cancel_wished: Callable[[], Awaitable[bool]],
+        view: TurnView,
+    ) -> None:
         self._send = send
+        self._cancel_wished = cancel_wished
         self._view = view
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.handle: str | None = None
         self.reports = 0
         self.cancelled = asyncio.Event()
         self.lost: DevflowError | None = None
 
     async def __aenter__(self) -> Reporter:
-        self._task = asyncio.create_task(self._report())
+        self._tasks = [asyncio.create_task(self._report()), asyncio.create_task(self._watch())]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
             with suppress(asyncio.CancelledError):
-                await self._task
+                await task
+
+    async def _watch(self) -> None:
+        """Hears of a cancel at once. Where the gateway cannot tell, the next report does."""
+        while not self.cancelled.is_set():
+            try:
+                if await self._cancel_wished():
+                    self.cancelled.set()
+            except (Fenced, ToldToStop) as error:
+                self.lost = error
+                self.cancelled.set()
+            except TemporaryError:
+                await asyncio.sleep(PROGRESS_SECONDS)
+            except DevflowError as error:
+                log.info("cancel_not_watched", why=error.summary)
+                return
 
     async def _report(self) -> None:
         sent_at = time.monotonic()

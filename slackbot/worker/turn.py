@@ -71,7 +71,11 @@ class TurnRunner:
         view = TurnView(self._redact)
         log.info("turn_begins", turn_id=work.turn_id)
         began = time.monotonic()
-        async with Reporter(lambda progress: self._gateway.progress(work.turn_id, progress), view) as reporter:
+        async with Reporter(
+            lambda progress: self._gateway.progress(work.turn_id, progress),
+            lambda: self._gateway.cancel_wished(work.turn_id),
+            view,
+        ) as reporter:
             answer = await self._work(work, view, reporter)
         if reporter.lost is not None:
             log.info("turn_dropped", turn_id=work.turn_id, why=reporter.lost.summary)

@@ -27,6 +27,7 @@ ENDPOINTS: list[tuple[str, str, dict[str, Any] | None]] = [
     ("POST", wp.NEXT_TURN_PATH, None),
     ("POST", PROGRESS, {}),
     ("POST", ANSWER, {"outcome": "answered"}),
+    ("POST", turn_path(wp.CANCEL_PATH, "C1:1.1"), None),
     ("POST", wp.GITHUB_TOKEN_PATH, None),
     ("POST", wp.LEAVING_PATH, {"reason": "idle"}),
 ]
@@ -130,6 +131,21 @@ async def test_a_long_poll_wakes_when_the_prompt_is_stored(world: BotWorld, monk
     person = thread.item()["user_id"]
     await world.slack.people.post_message(person, thread.channel_id, "hurry", thread_ts=thread.thread_ts)
     assert (await poll)["prompt"] == "hurry"
+
+
+async def test_a_cancel_is_heard_at_once(world: BotWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker that waits for it needs no next report; where nobody cancels, it is told so after a while."""
+    monkeypatch.setattr("slackbot.gateway.worker_desk.POLL_SECONDS", 60.0)
+    thread, worker = await begun(world)
+    turn = await worker.next()
+    path = turn_path(wp.CANCEL_PATH, turn["turn_id"])
+    poll = asyncio.create_task(worker.call("POST", path))
+    person = thread.item()["user_id"]
+    await world.slack.people.post_message(person, thread.channel_id, "!cancel", thread_ts=thread.thread_ts)
+    status, told = await poll
+    assert (status, told["cancel"]) == (200, True)
+    assert (await worker.call("POST", path))[1]["cancel"] is True
+    assert (await worker.call("POST", turn_path(wp.CANCEL_PATH, "C1:9.9")))[1]["cancel"] is True
 
 
 async def test_a_long_poll_sees_what_another_replica_stored(world: BotWorld, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from slackbot.worker_protocol import (
     ANSWER_PATH,
+    CANCEL_PATH,
     GITHUB_TOKEN_PATH,
     LEAVING_PATH,
     NEXT_TURN_PATH,
@@ -51,6 +52,8 @@ class ScriptedGateway:
         self.leaving: list[Leaving] = []
         self.calls: list[str] = []
         self.cancel: set[str] = set()
+        self.tells_cancel = False
+        """Whether it has the long poll for cancels; an older gateway has not."""
         self.status_of: dict[str, int] = {}
         self.once: dict[str, int] = {}
         self.port = 0
@@ -64,6 +67,7 @@ class ScriptedGateway:
         app.router.add_post(GITHUB_TOKEN_PATH, self._answer("token", lambda _: self._token()))
         app.router.add_post(NEXT_TURN_PATH, self._next)
         app.router.add_post(PROGRESS_PATH, self._answer("progress", self._on_progress))
+        app.router.add_post(CANCEL_PATH, self._watch_cancel)
         app.router.add_post(ANSWER_PATH, self._answer("answer", self._on_answer))
         app.router.add_post(LEAVING_PATH, self._answer("leaving", self._on_leaving))
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -150,6 +154,13 @@ class ScriptedGateway:
         turn_id = request.match_info["turn_id"]
         self.progress.append((turn_id, Progress.model_validate_json(request["body"]), time.monotonic()))
         return ProgressReply(cancel=turn_id in self.cancel, handle="handle-1")
+
+    async def _watch_cancel(self, request: web.Request) -> web.Response:
+        if not self.tells_cancel:
+            return web.json_response({"error": "There is nothing here."}, status=404)
+        while request.match_info["turn_id"] not in self.cancel:
+            await asyncio.sleep(0.01)
+        return web.json_response({"cancel": True})
 
     def _on_answer(self, request: web.Request) -> None:
         self.answers.append((request.match_info["turn_id"], Answer.model_validate_json(request["body"])))

@@ -131,6 +131,17 @@ async def test_cancel(live: Callable[..., Any]) -> None:
     assert (await worker.gateway.answer_to("T:2")).files_changed == 1
 
 
+async def test_a_cancel_is_heard_between_reports(live: Callable[..., Any]) -> None:
+    """Reports get no answer here: the wish comes by the long poll that waits for it alone."""
+    worker = await live()
+    worker.gateway.tells_cancel = True
+    worker.gateway.status_of["progress"] = 500
+    worker.gateway.give("say('begun'); wait_for_cancel()", "T:1")
+    await worker.gateway.until(lambda: "progress" in worker.gateway.calls)
+    worker.gateway.cancel.add("T:1")
+    assert (await worker.gateway.answer_to("T:1")).outcome == "cancelled"
+
+
 async def test_an_agent_that_ignores_cancel_is_replaced(
     live: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
