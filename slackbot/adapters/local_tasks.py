@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -17,7 +16,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -29,10 +27,9 @@ import structlog
 
 from slackbot.adapters import local_supervisor as files
 from slackbot.adapters.local_supervisor import Ending, TaskState
+from slackbot.adapters.local_task_directory import identity_of, lost, make_directory, salt_of, scratch_of
 from slackbot.adapters.process_table import (
     MARKER_VARIABLE,
-    ProcessIdentity,
-    boot_id,
     find_task_processes,
     send_signal,
 )
@@ -59,8 +56,6 @@ INHERITED_VARIABLES = (
     "PATH", "HOME", "LANG", "LC_ALL", "TERM", "TMPDIR", "USER", "LOGNAME", "SHELL", "VIRTUAL_ENV",
 )  # fmt: skip
 """All that a worker gets of the bot's environment: the rest of it holds Slack's tokens."""
-
-SALT_FILE = ".salt.json"
 
 WORK_DIR_VARIABLE = "DEVFLOW_WORK_DIR"
 """Tells the worker where to put the checkout; it goes with the task, however that ends."""
@@ -170,11 +165,11 @@ class LocalTasks:
     def _run(self, request: TaskRequest) -> TaskObservation:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._prune()
-        named = f"{self._salt()}\0{self._cluster}\0{request.client_token}"
+        named = f"{salt_of(self._root)}\0{self._cluster}\0{request.client_token}"
         token_hash = hashlib.sha256(named.encode()).hexdigest()
         task_id = token_hash[:32]
         directory = self._root / task_id
-        lock = None if directory.exists() else self._make_directory(directory, request, token_hash)
+        lock = None if directory.exists() else make_directory(directory, request, token_hash)
         if lock is None:
             lock = files.lock_task(directory)
         if lock is not None:
@@ -184,47 +179,6 @@ class LocalTasks:
                 os.close(lock)
         return self._observe(task_id, files.read_json(directory / files.STATE_FILE))
 
-    def _salt(self) -> str:
-        """Makes task ids, by which processes are killed, different from those of every other state directory."""
-        path = self._root / SALT_FILE
-        if not path.exists():
-            new = self._root / f".new-{uuid.uuid4().hex}"
-            files.write_json(new, {"salt": uuid.uuid4().hex})
-            with contextlib.suppress(FileExistsError):
-                os.link(new, path)  # of several that try at once, the first is heard
-            new.unlink()
-            files.fsync_directory(self._root)
-        salt = files.read_json(path)
-        if salt is None:
-            raise OSError(errno.EIO, "this file cannot be read", str(path))
-        return str(salt["salt"])
-
-    def _make_directory(self, directory: Path, request: TaskRequest, token_hash: str) -> int | None:
-        """Makes the directory appear whole and locked; None when another was first. Returns the lock."""
-        new = self._root / f".new-{uuid.uuid4().hex}"
-        new.mkdir(mode=0o700)
-        lock = None
-        try:
-            # Number 10 or above, so that no dup2 of a standard stream ever meets it.
-            first = os.open(new / files.LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-            lock = fcntl.fcntl(first, fcntl.F_DUPFD_CLOEXEC, 10)
-            os.close(first)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            known = {"session_id": request.session_id, "launch": request.launch}
-            files.write_json(new / files.REQUEST_FILE, {**known, "client_token_sha256": token_hash})
-            state = files.advance({"task_id": directory.name, **known}, "PROVISIONING")
-            files.write_json(new / files.STATE_FILE, state)
-            os.rename(new, directory)
-            files.fsync_directory(self._root)
-        except BaseException as error:
-            if lock is not None:
-                os.close(lock)
-            files.remove_tree(new)
-            if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                return None
-            raise
-        return lock
-
     def _start(self, directory: Path, request: TaskRequest, lock: int) -> None:
         """Starts the supervisor of a task whose lock is held, unless it is too late for that."""
         state = files.read_json(directory / files.STATE_FILE) or {}
@@ -232,7 +186,7 @@ class LocalTasks:
             self._finish(directory, state)
             return
         # Outside the state directory, whose parents may hold settings that the tools of a checkout would find.
-        scratch = str(_scratch(directory))
+        scratch = str(scratch_of(directory))
         environment = {WORK_DIR_VARIABLE: scratch, **self._base_environment, **request.environment}
         orders = {
             "command": self._command,
@@ -309,8 +263,8 @@ class LocalTasks:
                 return files.advance(state, "STOPPING")  # not written: the next look tries again
             time.sleep(0.01)
         files.remove_tree(directory / files.WORK_DIRECTORY)
-        files.remove_tree(_scratch(directory))
-        ending = ending or files.stop_ending(directory) or _lost(state)
+        files.remove_tree(scratch_of(directory))
+        ending = ending or files.stop_ending(directory) or lost(state)
         state = files.advance(state, "STOPPED", **ending._asdict())
         files.write_json(directory / files.STATE_FILE, state)
         log.warning("local_task_finished_for_its_supervisor", task_id=directory.name, **ending._asdict())
@@ -328,7 +282,7 @@ class LocalTasks:
                 files.write_json(directory / files.STOP_FILE, request)
         # Read again: a supervisor that wrote its identity before now may not have seen the request, one that
         # has not written it yet will look.
-        supervisor = _identity((files.read_json(directory / files.STATE_FILE) or {}).get("supervisor"))
+        supervisor = identity_of((files.read_json(directory / files.STATE_FILE) or {}).get("supervisor"))
         if supervisor is not None and send_signal(supervisor, signal.SIGTERM):
             return
         self._settled_state(directory)
@@ -389,25 +343,3 @@ class LocalTasks:
             with contextlib.suppress(FileNotFoundError):
                 if left_over.name.startswith(".old-") or left_over.stat().st_mtime < oldest:
                     files.remove_tree(left_over)
-
-
-def _identity(value: object) -> ProcessIdentity | None:
-    if isinstance(value, dict) and isinstance(value.get("pid"), int) and isinstance(value.get("started"), str):
-        return ProcessIdentity(value["pid"], value["started"])
-    return None
-
-
-def _lost(state: TaskState) -> Ending:
-    """Why a task without a supervisor has ended."""
-    supervisor = _identity(state.get("supervisor"))
-    if supervisor is None:
-        return Ending("TaskFailedToStart", "DevFlow ended while it was starting this task")
-    boot = boot_id()
-    if boot and not supervisor.started.startswith(boot):
-        return Ending("EssentialContainerExited", "This machine was restarted while the task ran")
-    return Ending("EssentialContainerExited", "The supervisor of this task was killed")
-
-
-def _scratch(directory: Path) -> Path:
-    """Where the worker of this task works: named by the task, so that any bot finds it to remove it."""
-    return Path(tempfile.gettempdir()) / f"devflow-worker-{directory.name}"
