@@ -64,6 +64,9 @@ _NOTHING = Session(
 """What the write that can never be done would store."""
 
 
+_AGENTS_OF_PROVIDERS = ("claude", "codex", "gemini", "opencode")
+
+
 def probes_of(settings: Settings) -> dict[str, Probe]:
     """The probes that these settings need, in the order in which they are shown."""
     return {
@@ -74,6 +77,8 @@ def probes_of(settings: Settings) -> dict[str, Probe]:
         "GitHub": partial(github, settings),
         "gateway": partial(gateway, settings),
         "agent": partial(agent, settings),
+        "models": partial(models, settings),
+        "public": public,
         "policy": partial(policy, settings),
     }
 
@@ -250,6 +255,31 @@ def _agent(name: str, *, is_local: bool) -> Finding:
     except DevflowError as error:
         return of_error("agent", error)
     return Finding("agent", True, f"{name} is installed: {command[0]} (that it is logged in shows in a session)")
+
+
+async def models(settings: Settings) -> list[Finding]:
+    """Whether the agents that are named need a model. Workers hold no key, and DevFlow passes none on."""
+    rules = load_policies(settings.DEVFLOW_POLICY).rules
+    named = dict.fromkeys([settings.DEVFLOW_AGENT, *(rule.agent for rule in rules if rule.agent)])
+    in_need = [name for name in named if name in _AGENTS_OF_PROVIDERS]
+    if not in_need:
+        return [Finding("models", True, "none of the agents named is known to need one")]
+    return [
+        Finding(
+            "models",
+            False,
+            f"{', '.join(in_need)} must reach a model provider, and this version hands no key to a worker",
+            "Name the shell, or an agent that needs no account",
+        )
+    ]
+
+
+async def public() -> list[Finding]:
+    """What browsers and GitHub could reach."""
+    return [
+        Finding("public", True, "no public address: this version serves no webhook, and asks GitHub itself"),
+        Finding("editor", True, "no web editor in this version, so its button is not shown"),
+    ]
 
 
 async def policy(settings: Settings) -> Sequence[Finding]:

@@ -62,12 +62,15 @@ async def test_all_is_well(world: BotWorld, tmp_path: Path) -> None:
         "ok  GitHub",
         "ok  gateway",
         "ok  agent",
+        "ok  models",
+        "ok  public",
+        "ok  editor",
         "ok  policy",
     ]
     assert "bot token of DevFlow sandbox (T0SANDBOX)" in shown[0]
     assert "scopes as in manifest.yml" in shown[1]
     assert "installed on demo: " in shown[6]
-    assert shown[9] == "ok  policy: rule 1, demo/* (line 1): cpu 1024; idle_seconds 60"
+    assert shown[-1] == "ok  policy: rule 1, demo/* (line 1): cpu 1024; idle_seconds 60"
 
 
 # ------------------------------------------------------------------------------------------- Slack
@@ -314,6 +317,16 @@ async def test_an_agent_that_is_not_installed_is_named(world: BotWorld, tmp_path
     first, second = await lines(world, "agent", DEVFLOW_POLICY=str(policy))
     assert first.startswith("ok  agent: shell is installed")
     assert second.startswith("!!  agent: The agent 'no-such-agent --acp' is not installed where the task runs")
+
+
+async def test_an_agent_that_needs_a_provider_is_named(world: BotWorld) -> None:
+    """A worker holds no key, so it would fail in the thread; what is not served is told as well."""
+    (line,) = await lines(world, "models", DEVFLOW_AGENT="claude")
+    assert line.startswith("!!  models: claude must reach a model provider")
+    (line,) = await lines(world, "models")
+    assert line == "ok  models: none of the agents named is known to need one"
+    (public,), (editor,) = await lines(world, "public"), await lines(world, "editor")
+    assert (public[:10], editor[:10]) == ("ok  public", "ok  editor")
 
 
 # ---------------------------------------------------------------------------------------- the frame
