@@ -78,8 +78,11 @@ def branch_name_taken(session: Session, event: ev.BranchNameTaken, now: int) -> 
 
 def branch_tidied(session: Session, event: ev.BranchTidied, now: int) -> Session:
     if event.deleted:
+        # Also in a session that was started again meanwhile: it needs a new branch before its task.
         gone = replace(session.branch, base_sha=None, tidied_launch=session.launch)
         return replace(session, branch=gone)
+    if session.status.is_live:
+        return session
     return replace(session, branch=replace(session.branch, tidied_launch=session.launch))
 
 

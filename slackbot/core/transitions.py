@@ -44,6 +44,7 @@ TRANSITIONS: dict[Status, dict[type[ev.Event], tuple[Status, ...]]] = {
         {
             ev.PromptReceived: (_S,),
             ev.BranchMade: (_S,),
+            ev.BranchTidied: (_S,),
             ev.BranchNameTaken: (_S, _E),
             ev.TaskStarted: (_S,),
             ev.LaunchFailed: (_E,),

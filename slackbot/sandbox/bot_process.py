@@ -15,7 +15,12 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+import structlog
+
+from slackbot.adapters.local_tasks import LocalTasks
 from slackbot.core.errors import ConfigError, DevflowError
+
+log = structlog.get_logger()
 
 START_SECONDS = 30.0
 END_SECONDS = 45.0
@@ -29,6 +34,7 @@ class BotProcess:
         self._environment = dict(environment)
         self._log_path = log_path
         self._process: asyncio.subprocess.Process | None = None
+        self._was_ready = False
 
     @property
     def log_path(self) -> Path:
@@ -70,6 +76,7 @@ class BotProcess:
         if "error" in told:
             await self.kill()
             raise DevflowError(str(told["error"]), f"Its log is {self._log_path}.")
+        self._was_ready = True
         return {name: str(value) for name, value in told.items()}
 
     async def wait(self) -> int:
@@ -88,6 +95,27 @@ class BotProcess:
                 await process.wait()
         except TimeoutError:
             await self.kill()
+
+    async def end(self, tasks: LocalTasks | None) -> None:
+        """Ends the bot and every task, whatever state the bot is in; `tasks` is None where they run elsewhere.
+
+        A bot that happens to be dead is started once more, so that live sessions are stopped and told.
+        """
+        try:
+            if self._was_ready and self._process is not None and self._process.returncode is not None:
+                await self.start()
+        except DevflowError as error:
+            log.warning("bot_not_started_to_end", why=error.summary)
+        await self.stop()
+        if tasks is None:
+            return
+        try:
+            if self._was_ready:
+                await tasks.stop_all("The sandbox was ended")
+        except DevflowError as error:
+            log.error("tasks_not_stopped", why=error.summary)
+        finally:
+            await tasks.close()
 
     async def kill(self) -> None:
         """kill -9, as an outage would."""

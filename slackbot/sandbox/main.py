@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from slackbot.adapters.local_tasks import LocalTasks
 from slackbot.core.clipping import one_line
 from slackbot.core.errors import ConfigError, DevflowError
 from slackbot.logs import configure_logs
@@ -134,7 +135,9 @@ async def open_sandbox(
         await slack.start()
     settings = _bot_environment(environment, state, ports, secrets, slack, github)
     bot = BotProcess(settings, state.bot_log)
-    closing.push_async_callback(bot.stop)
+    is_local = settings["DEVFLOW_TASKS"] == "local"
+    tasks = LocalTasks(Path(settings["DEVFLOW_STATE_DIR"]) / "tasks") if is_local else None
+    closing.push_async_callback(bot.end, tasks)
     ready = await bot.start()
     slack_api_url = slack.api_url if slack else environment.get("SLACK_API_URL") or "https://slack.com/api/"
     addresses = {

@@ -176,6 +176,16 @@ def test_a_woken_session_whose_branch_was_removed_makes_it_again() -> None:
     assert MakeBranch(woken.branch_name) in owed(woken)
 
 
+def test_a_session_started_again_while_its_branch_was_removed_makes_it_again() -> None:
+    """Retry came between the deletion and its record: without a new branch the worker would find none."""
+    again = tell(idle(), prompt(2), now=T0 + 3000)
+    assert RunTask(again.launch) in owed(again)
+    bare = tell(again, ev.BranchTidied(deleted=True), now=T0 + 3000)
+    assert MakeBranch(bare.branch_name) in owed(bare)
+    assert RunTask(bare.launch) not in owed(bare)
+    assert tell(again, ev.BranchTidied(deleted=False), now=T0 + 3000) == again
+
+
 def test_a_launch_always_grows() -> None:
     """Also when the clock stands still or goes back: no token of an older launch is ever right again."""
     session = idle()

@@ -118,6 +118,23 @@ def test_kill_9_of_the_bot_loses_nothing(sandbox: SandboxProcess) -> None:
     assert "was killed by signal 9" in sandbox.stderr_path.read_text()
 
 
+def test_ctrl_c_while_the_bot_is_dead_leaves_nothing_running(sandbox: SandboxProcess) -> None:
+    """There is nobody to stop the session just then; it is stopped and told all the same."""
+    thread_ts, _ = started(sandbox)
+    bot_pid = sandbox.bot_pid
+    assert bot_pid is not None
+    os.kill(bot_pid, signal.SIGKILL)
+    until("its death", lambda: not is_alive(bot_pid))
+
+    assert sandbox.end(signal.SIGINT) == 0
+
+    assert sandbox.task_pids() == []
+    assert sandbox.supervisor_pids() == []
+    item = sandbox.item(thread_ts)
+    assert item is not None
+    assert item["status"] == "stopped"
+
+
 def test_kill_9_of_a_worker_in_a_turn_fails_the_turn_and_retry_runs_it(sandbox: SandboxProcess, tmp_path: Path) -> None:
     """The thread says that it may have done part of it; Retry runs it with a new worker."""
     thread_ts, item = started(sandbox)
