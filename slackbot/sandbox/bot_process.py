@@ -35,6 +35,8 @@ class BotProcess:
         self._log_path = log_path
         self._process: asyncio.subprocess.Process | None = None
         self._was_ready = False
+        """Whether any bot of this sandbox was; before that there is nothing to end."""
+        self._is_ready = False
 
     @property
     def log_path(self) -> Path:
@@ -48,6 +50,7 @@ class BotProcess:
         """What the bot says when it is ready (gateway_url, team_name, bot_user_id), or a `DevflowError`."""
         if self._log_path.exists() and self._log_path.stat().st_size > _LOG_BYTES:
             os.replace(self._log_path, self._log_path.with_suffix(".log.old"))
+        self._is_ready = False
         descriptor = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             # A session of its own: Ctrl-C reaches the sandbox alone, which then ends things in order.
@@ -76,7 +79,7 @@ class BotProcess:
         if "error" in told:
             await self.kill()
             raise DevflowError(str(told["error"]), f"Its log is {self._log_path}.")
-        self._was_ready = True
+        self._was_ready = self._is_ready = True
         return {name: str(value) for name, value in told.items()}
 
     async def wait(self) -> int:
@@ -99,10 +102,13 @@ class BotProcess:
     async def end(self, tasks: LocalTasks | None) -> None:
         """Ends the bot and every task, whatever state the bot is in; `tasks` is None where they run elsewhere.
 
-        A bot that happens to be dead is started once more, so that live sessions are stopped and told.
+        A bot that happens not to run is started once more, so that live sessions are stopped and told.
         """
         try:
-            if self._was_ready and self._process is not None and self._process.returncode is not None:
+            is_gone = self._process is None or self._process.returncode is not None
+            if self._was_ready and (is_gone or not self._is_ready):
+                # Dead, or cut off while it was being started again.
+                await self.kill()
                 await self.start()
         except DevflowError as error:
             log.warning("bot_not_started_to_end", why=error.summary)
