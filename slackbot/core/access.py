@@ -17,6 +17,8 @@ from slackbot.core.repository_name import RepositoryName
 class Role(StrEnum):
     """What a person is to a session. An owner is a participant as well."""
 
+    VIEWER = "viewer"
+    """Reads the thread and was not let in: who is not named, guests, people of other organisations."""
     PARTICIPANT = "participant"
     OWNER = "owner"
     ADMIN = "admin"
@@ -30,18 +32,58 @@ class Action(StrEnum):
     STATUS = "status"
     CANCEL = "cancel"
     RETRY = "retry"
+    UNDO = "undo"
     OPEN_PULL_REQUEST = "open_pull_request"
+    MERGE = "merge"
+    ANSWER_PERMISSION = "answer_permission"
+    OPEN_EDITOR = "open_editor"
     STOP = "stop"
+    EXTEND = "extend"
+    """A session that is about to stop for idleness goes on."""
+    RAISE_LIMIT = "raise_limit"
+    """Past a limit that the administrator set: the longest age, what may be spent."""
+    HAND_OVER = "hand_over"
+    FORGET = "forget"
 
+
+_LET_IN = frozenset({Role.PARTICIPANT, Role.OWNER, Role.ADMIN})
+_IN_CHARGE = frozenset({Role.OWNER, Role.ADMIN})
 
 MATRIX: dict[Action, frozenset[Role]] = {
-    Action.START: frozenset(Role),
-    Action.REPLY: frozenset(Role),
-    Action.STATUS: frozenset(Role),
-    Action.CANCEL: frozenset(Role),
-    Action.RETRY: frozenset(Role),
-    Action.OPEN_PULL_REQUEST: frozenset(Role),
-    Action.STOP: frozenset({Role.OWNER, Role.ADMIN}),
+    Action.START: _LET_IN,
+    Action.REPLY: _LET_IN,
+    Action.STATUS: _LET_IN,
+    Action.CANCEL: _LET_IN,
+    Action.RETRY: _LET_IN,
+    Action.UNDO: _LET_IN,
+    Action.OPEN_PULL_REQUEST: _LET_IN,
+    Action.MERGE: _IN_CHARGE,
+    Action.ANSWER_PERMISSION: _IN_CHARGE,
+    Action.OPEN_EDITOR: _IN_CHARGE,
+    Action.STOP: _IN_CHARGE,
+    Action.EXTEND: _IN_CHARGE,
+    Action.RAISE_LIMIT: frozenset({Role.ADMIN}),
+    Action.HAND_OVER: _IN_CHARGE,
+    Action.FORGET: _IN_CHARGE,
+}
+"""The one table of who may do what; docs/security.md shows it. A viewer is in no cell: default-deny."""
+
+_PHRASES: dict[Action, str] = {
+    Action.START: "start one",
+    Action.REPLY: "ask something of it",
+    Action.STATUS: "see its status",
+    Action.CANCEL: "cancel a prompt of it",
+    Action.RETRY: "run a prompt of it again",
+    Action.UNDO: "undo a commit of it",
+    Action.OPEN_PULL_REQUEST: "open its pull request",
+    Action.MERGE: "merge its pull request",
+    Action.ANSWER_PERMISSION: "answer what its agent asks",
+    Action.OPEN_EDITOR: "open its editor",
+    Action.STOP: "stop it",
+    Action.EXTEND: "extend it",
+    Action.RAISE_LIMIT: "let it go past a limit",
+    Action.HAND_OVER: "hand it over",
+    Action.FORGET: "forget it",
 }
 
 
@@ -56,7 +98,10 @@ class AccessPolicy:
     repositories: tuple[str, ...] | None = None
     admins: frozenset[str] = frozenset()
 
-    def role_of(self, user_id: str, owner_id: str) -> Role:
+    def role_of(self, user_id: str, owner_id: str, *, let_in: bool = True) -> Role:
+        """`let_in`: `check_person` had nothing against this person; who is not let in is a viewer, whatever else."""
+        if not let_in:
+            return Role.VIEWER
         if user_id in self.admins:
             return Role.ADMIN
         return Role.OWNER if user_id == owner_id else Role.PARTICIPANT
@@ -109,11 +154,22 @@ def check_repository(name: RepositoryName, policy: AccessPolicy) -> None:
     raise Refused(f"DevFlow may not work on `{name}`.", "Its administrator sets DEVFLOW_ALLOWED_REPOSITORIES.")
 
 
-def check_action(action: Action, user_id: str, owner_id: str, policy: AccessPolicy) -> None:
-    """`Refused` when the matrix has no place for this person's role."""
-    if policy.role_of(user_id, owner_id) in MATRIX[action]:
+def is_allowed(action: Action, user_id: str, owner_id: str, policy: AccessPolicy) -> bool:
+    """Whether the matrix lets this person, who was let in, do this: for showing a button, or another one."""
+    return policy.role_of(user_id, owner_id) in MATRIX[action]
+
+
+def check_action(action: Action, user_id: str, owner_id: str, policy: AccessPolicy, *, let_in: bool = True) -> None:
+    """`Refused` when the matrix has no place for this person's role; for viewers it is `NotAdmitted`."""
+    role = policy.role_of(user_id, owner_id, let_in=let_in)
+    if role in MATRIX[action]:
         return
+    phrase = _PHRASES[action]
+    if role is Role.VIEWER:
+        raise NotAdmitted(f"Only people who may use DevFlow here may {phrase}.", "Ask its administrator.")
+    if Role.OWNER not in MATRIX[action]:
+        raise Refused(f"Only an administrator of DevFlow may {phrase}.", "Ask one of those whom DEVFLOW_ADMINS names.")
     raise Refused(
-        f"Only the person who started this session, or an administrator, may {action} it.",
-        "`!cancel` ends the prompt that is being worked on.",
+        f"Only the person who started this session, or an administrator, may {phrase}.",
+        "`!cancel` ends the prompt that is being worked on." if action is Action.STOP else "Ask one of them.",
     )

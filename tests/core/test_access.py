@@ -17,8 +17,9 @@ from slackbot.core.access import (
     check_channel,
     check_person,
     check_repository,
+    is_allowed,
 )
-from slackbot.core.errors import Refused
+from slackbot.core.errors import NotAdmitted, Refused
 from slackbot.core.ports import Channel, Person
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.worker_token import WorkerIdentity, sign_worker_token, verify_worker_token
@@ -106,19 +107,56 @@ def test_repositories(globs: tuple[str, ...] | None, name: str, allowed: bool) -
             check_repository(RepositoryName(owner, bare), policy)
 
 
+EVERYBODY = "start reply status cancel retry undo open_pull_request".split()
+IN_CHARGE = "merge answer_permission open_editor stop extend hand_over forget".split()
+ADMINS = ["raise_limit"]
+
+
+def test_every_action_is_in_the_matrix() -> None:
+    """And in exactly one of the groups that `test_the_matrix` compares it with."""
+    assert set(MATRIX) == set(Action) == {Action(word) for word in EVERYBODY + IN_CHARGE + ADMINS}
+
+
 @pytest.mark.parametrize("action", Action)
-@pytest.mark.parametrize(("user_id", "role"), [("U1", Role.OWNER), ("U2", Role.PARTICIPANT), ("U3", Role.ADMIN)])
-def test_the_matrix(action: Action, user_id: str, role: Role) -> None:
-    """Every cell; only a stranger to the session may not stop it, and is told what can be done instead."""
+@pytest.mark.parametrize(
+    ("user_id", "let_in", "role"),
+    [
+        ("U1", True, Role.OWNER),
+        ("U2", True, Role.PARTICIPANT),
+        ("U3", True, Role.ADMIN),
+        ("U2", False, Role.VIEWER),
+        ("U1", False, Role.VIEWER),
+        ("U3", False, Role.VIEWER),
+    ],
+)
+def test_the_matrix(action: Action, user_id: str, let_in: bool, role: Role) -> None:
+    """Every cell; who is refused is told who may, or what can be done instead."""
     policy = AccessPolicy(admins=frozenset({"U3"}))
-    assert policy.role_of(user_id, "U1") is role
-    assert (role in MATRIX[action]) == (action is not Action.STOP or role is not Role.PARTICIPANT)
-    if role in MATRIX[action]:
-        check_action(action, user_id, "U1", policy)
+    assert policy.role_of(user_id, "U1", let_in=let_in) is role
+    may = {
+        Role.VIEWER: False,
+        Role.PARTICIPANT: action in EVERYBODY,
+        Role.OWNER: action not in ADMINS,
+        Role.ADMIN: True,
+    }[role]
+    if may:
+        check_action(action, user_id, "U1", policy, let_in=let_in)
     else:
-        with pytest.raises(Refused, match="Only the person who started") as caught:
-            check_action(action, user_id, "U1", policy)
-        assert "!cancel" in caught.value.remedy
+        with pytest.raises(Refused, match=r"^Only ") as caught:
+            check_action(action, user_id, "U1", policy, let_in=let_in)
+        assert caught.value.remedy
+        assert isinstance(caught.value, NotAdmitted) == (role is Role.VIEWER)
+    if let_in:
+        assert is_allowed(action, user_id, "U1", policy) == may
+
+
+def test_who_may_not_stop_is_told_what_can_be_done() -> None:
+    """A participant can still end the prompt in work."""
+    with pytest.raises(
+        Refused, match="Only the person who started this session, or an administrator, may stop it"
+    ) as e:
+        check_action(Action.STOP, "U2", "U1", EVERYONE)
+    assert "!cancel" in e.value.remedy
 
 
 def test_a_token_speaks_for_one_launch() -> None:
