@@ -34,6 +34,7 @@ from slackbot.core.session import EndedBy
 from slackbot.ending import Ending
 from slackbot.engine import Engine
 from slackbot.front_desk import FrontDesk
+from slackbot.gateway.public import PublicRoutes, PublicServer
 from slackbot.gateway.server import Gateway, listen
 from slackbot.gateway.worker_api import WorkerApi
 from slackbot.gateway.worker_desk import WorkerDesk, WorkerTerms
@@ -121,6 +122,10 @@ async def run_bot(
         # Bound before anything is built on its address: port 0 is any free one.
         listening = closing.enter_context(listen(*settings.gateway_address))
         gateway_url = settings.gateway_url_on(listening.getsockname()[1])
+        public_listening = None
+        if settings.public_listen_address is not None:
+            listening_for_all = listen(*settings.public_listen_address, setting="DEVFLOW_PUBLIC_LISTEN")
+            public_listening = closing.enter_context(listening_for_all)
 
         async def is_working(session_id: str, turn_id: str) -> bool:
             session = await engine.load(session_id)
@@ -173,6 +178,12 @@ async def run_bot(
         gateway = Gateway(WorkerApi(desk, secret=secret), listening, is_ready=lambda: _is_ready(keeper, store))
         await gateway.start()
         closing.push_async_callback(ending.close, gateway.stop)
+        if public_listening is not None:
+            # Rooms that serve browsers and GitHub; each adds its routes.
+            public_routes: list[PublicRoutes] = []
+            public = PublicServer(public_listening, public_routes)
+            await public.start()
+            closing.push_async_callback(ending.close, public.stop)
 
         admission = Admission(chat, settings.access_policy)
         starter = SessionStarter(

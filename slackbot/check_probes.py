@@ -12,8 +12,6 @@ from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 
-import aiohttp
-
 from slackbot import check_aws
 from slackbot.adapters.github import GithubCodeHost
 from slackbot.adapters.local_tasks import LocalTasks
@@ -21,6 +19,7 @@ from slackbot.adapters.slack import SlackChat
 from slackbot.adapters.socket_mode import open_socket_url
 from slackbot.app import build_store
 from slackbot.check import Finding, Probe, of_error
+from slackbot.check_public import is_devflow, public, web_editor
 from slackbot.config import Settings
 from slackbot.core.errors import ConfigError, DevflowError
 from slackbot.core.item import to_item
@@ -40,7 +39,6 @@ BOT_SCOPES = frozenset(
 APP_PERMISSIONS = {"contents": "write", "metadata": "read", "pull_requests": "write"}
 """What the GitHub App must be given, and every installation must have accepted."""
 
-HEALTH_SECONDS = 5.0
 
 _LEVELS = {"read": 1, "write": 2, "admin": 3}
 _NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -78,7 +76,8 @@ def probes_of(settings: Settings) -> dict[str, Probe]:
         "gateway": partial(gateway, settings),
         "agent": partial(agent, settings),
         "models": partial(models, settings),
-        "public": public,
+        "public": partial(public, settings),
+        "editor": partial(web_editor, settings),
         "policy": partial(policy, settings),
     }
 
@@ -213,7 +212,7 @@ async def gateway(settings: Settings) -> list[Finding]:
     try:
         listen(host, port).close()
     except ConfigError as error:
-        if port and await _is_devflow(url):
+        if port and await is_devflow(url):
             return [Finding("gateway", True, f"DevFlow runs and answers at {url}")]
         summary = f"{settings.DEVFLOW_GATEWAY_LISTEN} is in use, and no DevFlow answers at {url}"
         remedy = f"{error.faults[0].partition('; ')[2]}; or correct DEVFLOW_GATEWAY_URL"
@@ -221,23 +220,13 @@ async def gateway(settings: Settings) -> list[Finding]:
     found = [Finding("gateway", True, f"{settings.DEVFLOW_GATEWAY_LISTEN} is free to listen on")]
     if settings.DEVFLOW_TASKS != "ecs":
         return found
-    if await _is_devflow(url):
+    if await is_devflow(url):
         return [*found, Finding("gateway", True, f"a DevFlow that runs elsewhere answers at {url}")]
     if host.startswith("127.") or host in ("localhost", "::1"):
         summary = f"it would listen on {settings.DEVFLOW_GATEWAY_LISTEN} alone, which no task reaches"
         remedy = f"Set DEVFLOW_GATEWAY_LISTEN=0.0.0.0:{port}, unless something here passes {url} on to it"
         return [*found, Finding("gateway", False, summary, remedy)]
     return [*found, Finding("gateway", True, f"workers dial {url} (that they reach it shows when DevFlow runs)")]
-
-
-async def _is_devflow(url: str) -> bool:
-    """Whether a gateway's health page answers there."""
-    try:
-        timeout = aiohttp.ClientTimeout(total=HEALTH_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout) as http, http.get(f"{url}/healthz") as answer:
-            return answer.status == 200 and (await answer.json()).get("status") == "alive"
-    except (aiohttp.ClientError, OSError, TimeoutError, ValueError, AttributeError):
-        return False
 
 
 async def agent(settings: Settings) -> list[Finding]:
@@ -271,14 +260,6 @@ async def models(settings: Settings) -> list[Finding]:
             f"{', '.join(in_need)} must reach a model provider, and this version hands no key to a worker",
             "Name the shell, or an agent that needs no account",
         )
-    ]
-
-
-async def public() -> list[Finding]:
-    """What browsers and GitHub could reach."""
-    return [
-        Finding("public", True, "no public address: this version serves no webhook, and asks GitHub itself"),
-        Finding("editor", True, "no web editor in this version, so its button is not shown"),
     ]
 
 

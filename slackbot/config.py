@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from slackbot.core.access import AccessPolicy
 from slackbot.core.errors import ConfigError
 from slackbot.core.events import Limits
+from slackbot.core.public_address import PublicAddress, parse_public_url
 from slackbot.policy import read_policies
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
@@ -63,6 +64,12 @@ class Settings(BaseModel):
     """host:port the gateway listens on, for workers and health checks; loopback unless told otherwise."""
     DEVFLOW_GATEWAY_URL: str | None = None
     """What workers dial. From the listen address where that is loopback and tasks are local."""
+    DEVFLOW_PUBLIC_LISTEN: str | None = None
+    """host:port for browsers and GitHub; unset = no web editor, no webhook."""
+    DEVFLOW_PUBLIC_URL: str | None = None
+    """What they dial; with `{session}` in its host each session has an origin of its own.
+
+    From the listen address where that is loopback."""
     DEVFLOW_SECRET: SecretStr | None = None
     """At least 32 characters; signs worker tokens. A new one cuts off the workers that run."""
     DEVFLOW_AGENT: str = "shell"
@@ -129,6 +136,20 @@ class Settings(BaseModel):
         host, _ = self.gateway_address
         dialled = "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host  # noqa: S104
         return (self.DEVFLOW_GATEWAY_URL or f"http://{dialled}:{port}").rstrip("/")
+
+    @property
+    def public_listen_address(self) -> tuple[str, int] | None:
+        """None = nothing is served to the public."""
+        if self.DEVFLOW_PUBLIC_LISTEN is None:
+            return None
+        host, _, port = self.DEVFLOW_PUBLIC_LISTEN.rpartition(":")
+        return host.strip("[]") or "127.0.0.1", int(port)
+
+    def public_address_on(self, port: int) -> PublicAddress:
+        """What browsers dial, when the public listener is on `port`."""
+        host, _ = self.public_listen_address or ("127.0.0.1", 0)
+        shown = f"[{host}]" if ":" in host else host
+        return parse_public_url(self.DEVFLOW_PUBLIC_URL or f"http://{shown}:{port}")
 
     @property
     def is_real_slack(self) -> bool:
@@ -221,8 +242,11 @@ def _faults(settings: Settings) -> list[str]:
         value = getattr(settings, name)
         if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
             faults.append(f"{name}: {value} is not an http or https address")
-    if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}", settings.DEVFLOW_GATEWAY_LISTEN):
-        faults.append(f"DEVFLOW_GATEWAY_LISTEN: {settings.DEVFLOW_GATEWAY_LISTEN} is not host:port")
+    for name in ("DEVFLOW_GATEWAY_LISTEN", "DEVFLOW_PUBLIC_LISTEN"):
+        value = getattr(settings, name)
+        if value is not None and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}", value):
+            faults.append(f"{name}: {value} is not host:port")
+    faults += _public_faults(settings)
     kind, _, path = settings.DEVFLOW_STORE.partition(":")
     if settings.DEVFLOW_STORE != "dynamodb" and not (kind == "sqlite" and path):
         faults.append(f"DEVFLOW_STORE: {settings.DEVFLOW_STORE} is neither `dynamodb` nor `sqlite:PATH`")
@@ -231,6 +255,19 @@ def _faults(settings: Settings) -> list[str]:
     elif settings.DEVFLOW_STATE_DIR is None:
         faults.append("DEVFLOW_STATE_DIR is not set: local tasks keep their files there")
     return faults
+
+
+def _public_faults(settings: Settings) -> list[str]:
+    listen, url = settings.DEVFLOW_PUBLIC_LISTEN, settings.DEVFLOW_PUBLIC_URL
+    if url is not None:
+        try:
+            parse_public_url(url)
+        except ValueError as error:
+            return [f"DEVFLOW_PUBLIC_URL: {error}"]
+        return [] if listen else ["DEVFLOW_PUBLIC_LISTEN is not set, but DEVFLOW_PUBLIC_URL is: give both, or neither"]
+    if listen is not None and (listen.rpartition(":")[0] or "127.0.0.1") not in _LOOPBACK:
+        return [f"DEVFLOW_PUBLIC_URL is not set: it must say what browsers and GitHub dial to reach {listen}"]
+    return []
 
 
 def _key_faults(settings: Settings) -> list[str]:

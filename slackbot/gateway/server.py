@@ -23,14 +23,14 @@ log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket (port 0 = any free one); `ConfigError` names the address when it cannot be had."""
+def listen(host: str, port: int, *, setting: str = "DEVFLOW_GATEWAY_LISTEN") -> socket.socket:
+    """A listening socket (port 0 = any free one); `ConfigError` names `setting` when it cannot be had."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)
     except OSError as error:
         where = f"cannot listen on {host}:{port} ({error.strerror})"
-        raise ConfigError([f"DEVFLOW_GATEWAY_LISTEN: {where}; end what uses it, or name another port"]) from error
+        raise ConfigError([f"{setting}: {where}; end what uses it, or name another port"]) from error
 
 
 class Gateway:

@@ -18,16 +18,20 @@ from slackbot.core.errors import DevflowError
 
 DEFAULT_PORT = 8400
 _LASTING_PORTS = range(20_000, 32_000)
-_ROLES = ("the Slack page", "GitHub's stand-in", "the gateway that workers dial")
+_ROLES = ("the Slack page", "GitHub's stand-in", "the gateway that workers dial", "the gateway that browsers dial")
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the three servers of a sandbox listen, on loopback."""
+    """Where the servers of a sandbox listen, on loopback."""
 
     slack: int
     github: int
     gateway: int
+    public: int
+
+    def in_order(self) -> list[int]:
+        return [self.slack, self.github, self.gateway, self.public]
 
 
 @dataclass(frozen=True)
@@ -83,29 +87,32 @@ class SandboxState:
             self._lock_file = None
 
     def ports(self, asked: int | None) -> Ports:
-        """The ports of this state: `asked` and the two after it, else those used before, else 8400 to 8402.
+        """The ports of this state: `asked` and the three after it, else those used before, else 8400 to 8403.
 
-        0 asks for any three free ones at the first start, and for the same again later. `DevflowError` names the
+        0 asks for any free ones at the first start, and for the same again later. `DevflowError` names the
         one that is taken.
         """
         kept = self._kept_ports()
         if kept is not None and asked in (None, 0):
             ports = kept
         elif asked == 0:
-            ports = Ports(*_free_ports(3))
+            ports = Ports(*_free_ports(4))
         else:
             first = DEFAULT_PORT if asked is None else asked
-            ports = Ports(first, first + 1, first + 2)
-        for role, port in zip(_ROLES, (ports.slack, ports.github, ports.gateway), strict=True):
+            ports = Ports(*range(first, first + 4))
+        for role, port in zip(_ROLES, ports.in_order(), strict=True):
             _check_free(port, role)
-        self._write({**self._read(), "ports": [ports.slack, ports.github, ports.gateway]})
+        self._write({**self._read(), "ports": ports.in_order()})
         return ports
 
     def _kept_ports(self) -> Ports | None:
         kept = self._read().get("ports")
-        if not isinstance(kept, list) or len(kept) != 3 or not all(isinstance(port, int) for port in kept):
+        if not isinstance(kept, list) or not all(isinstance(port, int) for port in kept):
             return None
-        return Ports(*kept)
+        if len(kept) == 3:
+            # An older sandbox had no public listener.
+            kept = [*kept, *_free_ports(1)]
+        return Ports(*kept) if len(kept) == 4 else None
 
     def secrets(self) -> Secrets:
         """This state's secrets, made when they are not there yet."""
@@ -137,7 +144,7 @@ class SandboxState:
 
 def _check_free(port: int, role: str) -> None:
     if not 1 <= port <= 65535:
-        raise DevflowError(f"{port} is not a port number.", "Choose one from 1024 to 65533 with --port.")
+        raise DevflowError(f"{port} is not a port number.", "Choose one from 1024 to 65532 with --port.")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -146,7 +153,7 @@ def _check_free(port: int, role: str) -> None:
             why = "is in use by another program" if error.errno == errno.EADDRINUSE else f"cannot be used ({error})"
             raise DevflowError(
                 f"Port {port}, for {role}, {why}.",
-                "Stop what uses it, or choose others: `devflow sandbox --port 8500` (it takes three in a row); "
+                "Stop what uses it, or choose others: `devflow sandbox --port 8500` (it takes four in a row); "
                 "with make: `make sandbox PORT=8500`.",
             ) from error
 

@@ -76,6 +76,7 @@ def test_malformed_and_missing_are_told_together() -> None:
         ("SLACK_API_URL", "slack.com/api"),
         ("GITHUB_API_URL", "ftp://github.example"),
         ("DEVFLOW_GATEWAY_LISTEN", "8402"),
+        ("DEVFLOW_PUBLIC_LISTEN", "8403"),
         ("DEVFLOW_STORE", "postgres:x"),
         ("DEVFLOW_TASKS", "docker"),
         ("DEVFLOW_MAX_SESSIONS", "0"),
@@ -106,3 +107,36 @@ def test_the_private_key_may_be_a_file(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
     path.write_text(PEM)
     assert load_settings({**GOOD, "GITHUB_APP_PRIVATE_KEY": str(path)}).private_key_pem() == PEM
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("edit.example.com", "is not an http or https address"),
+        ("https://edit.example.com/devflow", "must end after the host"),
+        ("https://user@edit.example.com", "is not an http or https address"),
+        ("https://edit.{session}.example.com", "in the first part of its host"),
+        ("https://{session}.{session}.example.com", "more than once"),
+        ("https://[::1", "is not an http or https address"),
+    ],
+)
+def test_a_public_url_that_cannot_be_one_is_told(url: str, why: str) -> None:
+    """With the reason: nothing of it could be seen before a person presses a button."""
+    (fault,) = faults(DEVFLOW_PUBLIC_URL=url, DEVFLOW_PUBLIC_LISTEN="127.0.0.1:8403")
+    assert fault.startswith("DEVFLOW_PUBLIC_URL: ")
+    assert why in fault
+
+
+def test_the_public_address() -> None:
+    """Both settings or neither, but for a listener on loopback; a session's origin follows from them."""
+    assert load_settings(GOOD).public_listen_address is None
+    assert "DEVFLOW_PUBLIC_LISTEN is not set" in faults(DEVFLOW_PUBLIC_URL="https://e.example.com")[0]
+    assert "DEVFLOW_PUBLIC_URL is not set" in faults(DEVFLOW_PUBLIC_LISTEN="0.0.0.0:8403")[0]
+    local = load_settings({**GOOD, "DEVFLOW_PUBLIC_LISTEN": "127.0.0.1:0"})
+    assert local.public_address_on(8403).origin_of("s1") == "http://127.0.0.1:8403"
+    url = "https://edit-{session}.Example.com:443/"
+    shared = load_settings({**GOOD, "DEVFLOW_PUBLIC_LISTEN": "0.0.0.0:8403", "DEVFLOW_PUBLIC_URL": url})
+    address = shared.public_address_on(8403)
+    assert address.origin_of("s1") == "https://edit-s1.example.com"
+    assert address.has_session_hosts
+    assert address.is_secure
