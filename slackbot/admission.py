@@ -6,8 +6,9 @@ Asked by the front desk before anything is stored; the adapter caches, so that a
 from __future__ import annotations
 
 from slackbot.core.access import AccessPolicy, check_channel, check_person
-from slackbot.core.errors import NotAdmitted, NotFound
+from slackbot.core.errors import DevflowError, NotAdmitted, NotFound
 from slackbot.core.ports import Channel, Chat, Person
+from slackbot.views.language import DEFAULT, language_of
 
 
 class Admission:
@@ -31,6 +32,13 @@ class Admission:
                     break
         check_person(person, self.policy, in_group=in_group)
         return person
+
+    async def language(self, user_id: str) -> str:
+        """What this person reads, by their Slack locale; English where Slack does not say. Never raises."""
+        try:
+            return language_of((await self._chat.get_person(user_id)).locale)
+        except DevflowError:
+            return DEFAULT
 
     async def channel(self, channel_id: str, *, must_post: bool) -> Channel:
         """The channel, when DevFlow may work in it; `must_post`: and is a member of it."""

@@ -90,6 +90,10 @@ class FrontDesk:
         self._foreign_threads: dict[tuple[str, str], None] = {}
         self._order: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
+    async def language(self, user_id: str) -> str:
+        """What this person reads alone is written in it; for listeners too, which tell what went wrong."""
+        return await self._admission.language(user_id)
+
     # ------------------------------------------------------------------------------- commands
 
     def is_start(self, text: str) -> bool:
@@ -110,7 +114,7 @@ class FrontDesk:
     async def _command(self, user_id: str, channel_id: str, text: str, press_id: str) -> View | None:
         command = ct.parse_command(text, self._hosts)
         if isinstance(command, ct.HelpCommand):
-            return help_text()
+            return help_text(language=await self.language(user_id))
         if isinstance(command, ct.StartCommand):
             await self._starter.start(
                 StartRequest(
@@ -130,7 +134,9 @@ class FrontDesk:
         if isinstance(session, View):
             return session
         # A command is typed elsewhere than in the thread, where what follows is to be seen: so it is answered.
-        return await self._asked(session, command.verb, user_id, press_id) or accepted(command.verb, session)
+        return await self._asked(session, command.verb, user_id, press_id) or accepted(
+            command.verb, session, language=await self.language(user_id)
+        )
 
     async def _asked(
         self, session: Session, verb: str, user_id: str, press_id: str, message_ts: str | None = None
@@ -138,7 +144,8 @@ class FrontDesk:
         """A verb about one session, by command, `!` word or button. None = the thread shows what comes of it."""
         if verb == "status":
             check_action(Action.STATUS, user_id, session.user_id, self._admission.policy)
-            return session_status(session, self._engine.now(), permalink=self.permalink(session))
+            language = await self.language(user_id)
+            return session_status(session, self._engine.now(), permalink=self.permalink(session), language=language)
         action, event_for = _EVENTS[verb]
         check_action(action, user_id, session.user_id, self._admission.policy)
         launches = verb == "retry" and not session.status.is_live and session.retryable_turn(message_ts) is not None
@@ -146,7 +153,7 @@ class FrontDesk:
             async with self._place_if(launches, session):
                 await self._engine.handle(session.session_id, event_for(user_id, press_id, message_ts))
         except IllegalTransition as error:
-            return illegal(error, session, verb)
+            return illegal(error, session, verb, language=await self.language(user_id))
         log.info("asked", session_id=session.session_id, user_id=user_id, verb=verb)
         return None
 
@@ -165,7 +172,8 @@ class FrontDesk:
             link = self.permalink(session) if session is not None else None
             if link:
                 links[entry.session_id] = link
-        return session_list(page.entries, self._engine.now(), cursor=page.cursor, permalinks=links)
+        language = await self.language(user_id)
+        return session_list(page.entries, self._engine.now(), cursor=page.cursor, permalinks=links, language=language)
 
     async def _session_meant(self, user_id: str, command: ct.SessionCommand) -> Session | View:
         """The session a command without a thread is about, or the question which."""
@@ -188,13 +196,14 @@ class FrontDesk:
             if session is not None:
                 return session
         if not meant:
-            return none_found(command.verb, command.which)
+            return none_found(command.verb, command.which, language=await self.language(user_id))
         if len(meant) > 1 and command.verb in ("stop", "cancel"):
             # A repository's name stands for many sessions; those that are over cannot be meant.
             meant = [entry for entry in meant if _is_live(entry)] or meant
         if len(meant) > 1:
             live_alone = all(_is_live(entry) for entry in meant)
-            return choose_session(meant, command.verb, self._engine.now(), live=live_alone)
+            language = await self.language(user_id)
+            return choose_session(meant, command.verb, self._engine.now(), live=live_alone, language=language)
         session = await self._engine.load(meant[0].session_id)
         if session is None:
             raise NotFound("This session is over and forgotten.", "Start a new one with `/devflow start`.")
@@ -226,11 +235,11 @@ class FrontDesk:
         await self._admission.person(reply.user_id)
         await self._admission.channel(reply.channel_id, must_post=False)
         if isinstance(said, ct.ThreadCommand) and said.verb == "help":
-            return help_text()
+            return help_text(language=await self.language(reply.user_id))
         turn_id = f"{reply.channel_id}:{reply.message_ts}"
         if isinstance(said, ct.ThreadCommand):
             if session is None:
-                return await self._press_lost(said.verb, lost)
+                return await self._press_lost(said.verb, reply.user_id, lost)
             return await self._asked(session, said.verb, reply.user_id, turn_id)
         if session is None and lost is not None and isinstance(said, ct.Prompt):
             session = await self._starter.revive(lost)
@@ -302,19 +311,19 @@ class FrontDesk:
         await self._admission.channel(channel_id, must_post=False)
         session = await self.session_of_thread(channel_id, thread_ts)
         if session is None:
-            return await self._press_lost(verb, await self._starter.find_root(channel_id, thread_ts))
+            return await self._press_lost(verb, user_id, await self._starter.find_root(channel_id, thread_ts))
         return await self._asked(session, verb, user_id, press_id, message_ts)
 
     def _in_order(self, channel_id: str, thread_ts: str) -> asyncio.Lock:
         """Held by one message of a thread at a time, in the order in which they came: an edit follows its message."""
         return self._order.setdefault((channel_id, thread_ts), asyncio.Lock())
 
-    async def _press_lost(self, verb: str, lost: LostRoot | None) -> View | None:
+    async def _press_lost(self, verb: str, user_id: str, lost: LostRoot | None) -> View | None:
         """A verb where no session is stored: only Retry begins one, and only where none ever ran."""
         if verb == "retry" and lost is not None and not lost.ran_before:
             await self._starter.revive(lost)
             return None
-        return session_gone()
+        return session_gone(language=await self.language(user_id))
 
     async def _lost_root(self, reply: Reply) -> LostRoot | None:
         """The root this reply is under, when it is ours; other threads are people's own, and looked at once."""

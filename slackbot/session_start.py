@@ -23,6 +23,7 @@ from slackbot.core.session import TTL_SECONDS, Branch, Session, Status, Thread, 
 from slackbot.engine import Engine
 from slackbot.session_limits import Place, SessionLimits
 from slackbot.views.card import MAX_PROMPT, RootRequest, parse_root_metadata, prompt_of_root, root, root_metadata
+from slackbot.views.language import DEFAULT, say
 
 log = structlog.get_logger()
 
@@ -112,6 +113,7 @@ class SessionStarter:
             ) from error
         base_branch = request.base_branch or repository.default_branch
         agent = request.agent or self._policies.agent_of(repository.name) or self._default_agent
+        language = await self._admission.language(request.user_id)
         view = root(
             request.prompt,
             repository.name,
@@ -119,6 +121,7 @@ class SessionStarter:
             agent,
             request.user_id,
             repository_url=repository.html_url,
+            language=language,
         )
         metadata = root_metadata(
             repository=repository.name, base_branch=base_branch, agent=agent, user_id=request.user_id
@@ -126,7 +129,7 @@ class SessionStarter:
         thread_ts = await self._chat.post_message(
             request.channel_id, text=view.text, blocks=view.blocks, metadata=metadata
         )
-        session = self._new_session(request, repository, thread_ts, base_branch, agent)
+        session = self._new_session(request, repository, thread_ts, base_branch, agent, language)
         place.session_id = session.session_id
         session = await self._with_first_turn(session, request.prompt)
         try:
@@ -165,7 +168,8 @@ class SessionStarter:
         wish, channel_id, thread_ts = lost.wish, lost.channel_id, lost.thread_ts
         request = StartRequest(wish.user_id, channel_id, wish.repository, lost.prompt)
         repository = await self._check(request, place, must_post=False)
-        session = self._new_session(request, repository, thread_ts, wish.base_branch, wish.agent)
+        language = await self._admission.language(wish.user_id)
+        session = self._new_session(request, repository, thread_ts, wish.base_branch, wish.agent, language)
         if wish.branch_name is None:
             session = await self._with_first_turn(session, request.prompt)
         else:
@@ -210,7 +214,13 @@ class SessionStarter:
         return repository
 
     def _new_session(
-        self, request: StartRequest, repository: Repository, thread_ts: str, base_branch: str, agent: str
+        self,
+        request: StartRequest,
+        repository: Repository,
+        thread_ts: str,
+        base_branch: str,
+        agent: str,
+        language: str,
     ) -> Session:
         now = self._engine.now()
         session_id = derive_session_id(self._team_id, request.channel_id, thread_ts)
@@ -229,7 +239,11 @@ class SessionStarter:
             base_branch=base_branch,
             agent=agent,
             thread=Thread(
-                team_id=self._team_id, channel_id=request.channel_id, thread_ts=thread_ts, status_ts=thread_ts
+                team_id=self._team_id,
+                channel_id=request.channel_id,
+                thread_ts=thread_ts,
+                status_ts=thread_ts,
+                language=None if language == DEFAULT else language,
             ),
             launch=self._engine.now_milliseconds(),
         )
@@ -240,8 +254,9 @@ class SessionStarter:
         file_id = None
         if shortened or len(prompt) > MAX_PROMPT:
             try:
+                title = say(session.language, "start.prompt_file")
                 file_id = await self._chat.upload_file(
-                    thread.channel_id, thread.thread_ts, filename="prompt.md", title="The whole prompt", content=prompt
+                    thread.channel_id, thread.thread_ts, filename="prompt.md", title=title, content=prompt
                 )
             except (PermanentError, TemporaryError) as error:
                 log.warning("prompt_not_attached", session_id=session.session_id, why=error.summary)

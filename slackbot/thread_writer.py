@@ -20,6 +20,7 @@ from slackbot.core.session import Session, Turn, TurnState
 from slackbot.progress_board import ProgressBoard
 from slackbot.views.answer import answer, answer_metadata
 from slackbot.views.card import card, card_metadata
+from slackbot.views.language import say
 from slackbot.views.notice import notice, notice_metadata
 from slackbot.views.view import View
 
@@ -147,7 +148,8 @@ class ThreadWriter:
             ts = stays.ts if stays is not None else ts
         if made.overflow is not None and (session.session_id, turn.turn_id) not in self._attached:
             # Found, and not attached by this process: a crash may have come between. Better twice than never.
-            await self._attach(session, "answer.md", "The whole answer", made.overflow)
+            title = say(session.language, "answer.file_title")
+            await self._attach(session, "answer.md", title, made.overflow)
             self._attached[session.session_id, turn.turn_id] = None
             while len(self._attached) > _MAX_MARKS:
                 self._attached.popitem(last=False)

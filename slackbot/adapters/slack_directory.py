@@ -62,7 +62,9 @@ class SlackDirectory:
 
     async def _load_person(self, user_id: str) -> Person:
         our_team_id = await self._our_team_id()
-        answer = await self._connection.call("users.info", self._connection.reading.users_info(user=user_id))
+        answer = await self._connection.call(
+            "users.info", self._connection.reading.users_info(user=user_id, include_locale=True)
+        )
         return person_from(_mapping(answer.get("user")), user_id, our_team_id)
 
     async def _load_channel(self, channel_id: str) -> Channel:
@@ -110,6 +112,7 @@ def person_from(user: Mapping[str, Any], user_id: str, our_team_id: str) -> Pers
         is_guest=bool(user.get("is_restricted")) or bool(user.get("is_ultra_restricted")),
         is_stranger=bool(user.get("is_stranger")) or not is_of_us,
         deleted=bool(user.get("deleted")),
+        locale=str(user["locale"]) if user.get("locale") else None,
     )
 
 

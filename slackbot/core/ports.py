@@ -288,6 +288,8 @@ class Person:
     is_guest: bool = False
     is_stranger: bool = False
     deleted: bool = False
+    locale: str | None = None
+    """Slack's word for the language they use Slack in (`en-GB`, `ja-JP`), where it says."""
 
 
 @dataclass(frozen=True)

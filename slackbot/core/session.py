@@ -141,6 +141,8 @@ class Thread:
     notices: tuple[Notice, ...] = ()
     lost: str | None = None
     """Why nothing can be posted any more (channel archived, bot removed); absent = all is well."""
+    language: str | None = None
+    """What the thread is written in: the owner's language, by Slack's locale (`ja`); absent = English."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -248,6 +250,11 @@ class Session:
     def launched_at(self) -> int:
         """Unix seconds of the latest launch."""
         return self.launch // 1000
+
+    @property
+    def language(self) -> str:
+        """The language of what stands in the thread."""
+        return self.thread.language or "en"
 
     @property
     def working_turn(self) -> Turn | None:

@@ -40,7 +40,7 @@ def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
             # Nothing was stored: without an acknowledgement Slack shows the person that the button failed.
             raise
         except DevflowError as error:
-            view = view_of(error, where="button")
+            view = view_of(error, where="button", language=await desk.language(press.user_id))
         await ack()
         if view is not None:
             told.tell(view, channel_id=press.channel_id, user_id=press.user_id, thread_ts=press.thread_ts)

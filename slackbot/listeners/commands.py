@@ -13,6 +13,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slackbot.front_desk import FrontDesk
 from slackbot.listeners.faults import view_of
 from slackbot.listeners.told import Told
+from slackbot.views.language import DEFAULT
 from slackbot.views.replies import starting_slowly
 from slackbot.views.view import View
 
@@ -27,16 +28,21 @@ def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
         user_id, channel_id = str(command.get("user_id") or ""), str(command.get("channel_id") or "")
         press_id = f"{channel_id}:{command.get('trigger_id') or ''}"
         text = str(command.get("text") or "")
+        reading = asyncio.create_task(desk.language(user_id))
         answering = asyncio.create_task(_answer(desk, user_id, channel_id, text, press_id))
         try:
             await asyncio.wait((answering,), timeout=ACK_SECONDS if desk.is_start(text) else None)
         except asyncio.CancelledError:
             answering.cancel()
             raise
+        finally:
+            # Asked beside, as there is no time left to ask when it is needed.
+            language = reading.result() if reading.done() and not reading.cancelled() else DEFAULT
+            reading.cancel()
         if answering.done():
             view = answering.result()
         else:
-            view = starting_slowly()
+            view = starting_slowly(language=language)
             told.tell_later(answering, channel_id=channel_id, user_id=user_id)
         if view is None:
             await ack()
@@ -50,4 +56,4 @@ async def _answer(desk: FrontDesk, user_id: str, channel_id: str, text: str, pre
     try:
         return await desk.command(user_id, channel_id, text, press_id)
     except Exception as error:
-        return view_of(error, where="command")
+        return view_of(error, where="command", language=await desk.language(user_id))

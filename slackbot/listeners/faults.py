@@ -13,11 +13,11 @@ from slackbot.views.view import View
 log = structlog.get_logger()
 
 
-def view_of(error: Exception, *, where: str) -> View:
+def view_of(error: Exception, *, where: str, language: str) -> View:
     """The sentence for the person. An unknown error stands in the log under the reference that is shown."""
     if isinstance(error, DevflowError):
         log.info("refused", where=where, why=error.summary)
-        return error_view(error)
+        return error_view(error, language=language)
     reference = uuid.uuid4().hex[:12]
     log.error("unknown_error", where=where, reference=reference, exc_info=error)
-    return unknown_error(reference)
+    return unknown_error(reference, language=language)

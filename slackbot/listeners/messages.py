@@ -47,7 +47,7 @@ async def _spoken(event: dict[str, Any], context: dict[str, Any], desk: FrontDes
         raise
     except DevflowError as error:
         told.tell_once(
-            view_of(error, where="reply"),
+            view_of(error, where="reply", language=await desk.language(reply.user_id)),
             channel_id=reply.channel_id,
             user_id=reply.user_id,
             thread_ts=reply.thread_ts,

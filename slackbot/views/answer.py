@@ -16,9 +16,10 @@ from slackbot.core.turn_rules import BY_CLOCK
 from slackbot.views import action_ids
 from slackbot.views.blocks import Block, Element, actions, button, context, markdown, section
 from slackbot.views.buttons import has_commits, open_pr_button, pull_request_button
+from slackbot.views.language import say
 from slackbot.views.markdown_cut import cut
 from slackbot.views.view import View
-from slackbot.views.words import count, duration, is_web_url, mention, shown_line
+from slackbot.views.words import duration, joined, link, mention, shown_line
 
 ANSWER_EVENT_TYPE = "devflow_answer"
 MAX_ANSWER = 9_000
@@ -39,22 +40,23 @@ def answer(session: Session, turn: Turn, *, full_text: str | None = None) -> Ans
     """An ended turn. `full_text` is the whole response, where more of it is at hand than is stored."""
     whole = clean(full_text if full_text is not None else turn.response or "").strip()
     told, is_cut = cut(harmless_markdown(whole), MAX_ANSWER)
-    headline = _headline(turn)
+    language = session.language
+    headline = _headline(turn, language)
     blocks: list[Block] = []
     if headline:
         blocks.append(section(headline))
     if told:
         blocks.append(markdown(told))
     elif turn.state is TurnState.ANSWERED:
-        blocks.append(section("The agent ended without a word."))
+        blocks.append(section(say(language, "answer.no_words")))
     if is_cut:
-        blocks.append(context("The whole answer is in the file below."))
+        blocks.append(context(say(language, "answer.in_file")))
     blocks.append(context(*_facts(session, turn)))
     advice = _advice(session, turn)
     if advice:
         blocks.append(context(advice))
     blocks += actions(_open_pr(session, turn), pull_request_button(session), _retry(session, turn))
-    return AnswerView(View(_notification(turn, whole), blocks), whole if is_cut else None)
+    return AnswerView(View(_notification(turn, whole, language), blocks), whole if is_cut else None)
 
 
 def answer_metadata(session: Session, turn: Turn) -> Metadata:
@@ -62,43 +64,45 @@ def answer_metadata(session: Session, turn: Turn) -> Metadata:
     return Metadata(ANSWER_EVENT_TYPE, {"session_id": session.session_id, "turn_id": turn.turn_id})
 
 
-def _headline(turn: Turn) -> str | None:
+def _headline(turn: Turn, language: str) -> str | None:
     if turn.state is TurnState.FAILED:
-        return "🔴 *This prompt failed.*"
+        return say(language, "answer.failed")
     if turn.state is TurnState.CANCELLED and turn.cancelled_by == BY_CLOCK:
-        return "⚪ *Cancelled:* it took longer than one prompt may."
+        return say(language, "answer.out_of_time")
     if turn.state is TurnState.CANCELLED and turn.cancelled_by:
-        return f"⚪ *Cancelled* by {mention(turn.cancelled_by)}."
+        return say(language, "answer.cancelled_by", user=mention(turn.cancelled_by))
     return None
 
 
 def _facts(session: Session, turn: Turn) -> list[str]:
-    facts = [f"Asked by {mention(turn.user_id)}"]
+    language = session.language
+    facts = [say(language, "answer.asked_by", user=mention(turn.user_id))]
     if turn.claimed_at is not None and turn.responded_at is not None:
-        facts.append(f"took {duration(turn.responded_at - turn.claimed_at)}")
+        facts.append(say(language, "answer.took", time=duration(turn.responded_at - turn.claimed_at, language)))
     if turn.claimed_at is not None:
-        facts.append(_changes(turn))
+        facts.append(_changes(turn, language))
     if turn.commit_sha:
-        facts.append(_commit(session, turn.commit_sha))
+        facts.append(say(language, "answer.commit", commit=_commit_link(session, turn.commit_sha)))
     tokens = _tokens(turn.usage or {})
     if tokens:
-        facts.append(f"{tokens:,} tokens")
+        facts.append(say(language, "answer.tokens", number=tokens))
     return facts
 
 
-def _changes(turn: Turn) -> str:
+def _changes(turn: Turn, language: str) -> str:
     if not turn.commit_sha and not turn.files_changed:
-        return "nothing changed"
-    words = count(turn.files_changed, "file") + " changed" if turn.files_changed is not None else "files changed"
+        return say(language, "answer.nothing_changed")
+    if turn.files_changed is None:
+        files = say(language, "answer.some_files")
+    else:
+        files = say(language, "answer.files", number=turn.files_changed)
     if turn.additions is None and turn.deletions is None:
-        return words
-    return f"{words}, +{turn.additions or 0:,} −{turn.deletions or 0:,}"
+        return files
+    return say(language, "answer.lines", files=files, additions=turn.additions or 0, deletions=turn.deletions or 0)
 
 
-def _commit(session: Session, commit_sha: str) -> str:
-    short = shown_line(commit_sha[:7], 40)
-    url = f"{session.repository_url}/commit/{commit_sha}"
-    return f"commit <{url}|{short}>" if is_web_url(url) else f"commit {short}"
+def _commit_link(session: Session, commit_sha: str) -> str:
+    return link(f"{session.repository_url}/commit/{commit_sha}", shown_line(commit_sha[:7], 40))
 
 
 def _tokens(usage: Mapping[str, int]) -> int:
@@ -107,11 +111,12 @@ def _tokens(usage: Mapping[str, int]) -> int:
 
 def _advice(session: Session, turn: Turn) -> str | None:
     """What to do now; where the response ends with that already (a kept prompt), nothing is added."""
+    language = session.language
     if turn.state is TurnState.FAILED:
-        return "Retry runs the same prompt again; or reply with another one."
+        return say(language, "answer.after_failure")
     if turn.state is TurnState.CANCELLED and turn.claimed_at is not None:
-        kept = "What was pushed before is on the branch. " if has_commits(session) else ""
-        return f"{kept}Reply with what to do instead, or press Retry."
+        kept = say(language, "answer.kept") if has_commits(session) else ""
+        return joined(kept, say(language, "answer.after_cancel"))
     return None
 
 
@@ -122,10 +127,12 @@ def _open_pr(session: Session, turn: Turn) -> Element | None:
 def _retry(session: Session, turn: Turn) -> Element | None:
     if turn.state is TurnState.ANSWERED:
         return None
-    return button("Retry", action_ids.SESSION_RETRY, session.session_id)
+    return button(say(session.language, "button.retry"), action_ids.SESSION_RETRY, session.session_id)
 
 
-def _notification(turn: Turn, whole: str) -> str:
-    lead = {TurnState.FAILED: "Failed: ", TurnState.CANCELLED: "Cancelled: "}.get(turn.state, "")
-    words = one_line(whole, _NOTIFICATION) or "The agent ended without a word."
-    return lead + shown_line(words, _NOTIFICATION)
+_LEADS = {TurnState.FAILED: "answer.lead_failed", TurnState.CANCELLED: "answer.lead_cancelled"}
+
+
+def _notification(turn: Turn, whole: str, language: str) -> str:
+    words = shown_line(one_line(whole, _NOTIFICATION) or say(language, "answer.no_words"), _NOTIFICATION)
+    return say(language, _LEADS[turn.state], text=words) if turn.state in _LEADS else words

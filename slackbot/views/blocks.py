@@ -97,5 +97,5 @@ def _bounded(text: str, limit: int) -> str:
 
 
 def _rich(kind: str, text: str) -> Block:
-    shown = clean(text).strip("\n") or "(no words)"
+    shown = clean(text).strip("\n") or "–"
     return {"type": "rich_text", "elements": [{"type": kind, "elements": [{"type": "text", "text": shown}]}]}

@@ -1,58 +1,70 @@
-"""The buttons that make sense now, by what the session is. Used by card, answer and notice."""
+"""The buttons that make sense now, by what the session is. Used by card, answer and notice.
+
+`language` is the reader's where one person reads alone; None = the thread's.
+"""
 
 from __future__ import annotations
 
 from slackbot.core.session import Session
 from slackbot.views import action_ids
 from slackbot.views.blocks import Element, button, confirm, link_button
-from slackbot.views.words import count, is_web_url
+from slackbot.views.language import say
+from slackbot.views.words import is_web_url
 
 
-def stop_button(session: Session) -> Element | None:
+def stop_button(session: Session, language: str | None = None) -> Element | None:
     """Only while live. Asks first while a prompt is worked on: that is when something can be lost."""
+    language = language or session.language
     if not session.status.is_live:
         return None
     question = None
     if session.working_turn is not None:
         waiting = len(session.waiting_turns)
-        more = f" {count(waiting, 'waiting prompt')} will not be run." if waiting else ""
+        more = say(language, "stop.waiting", number=waiting) if waiting else ""
         question = confirm(
-            "Stop this session?",
-            "A prompt is being worked on. It ends now, and what the agent has not finished may be lost."
-            f"{more} What is pushed stays on the branch.",
-            "Stop it",
-            "Let it work",
+            say(language, "stop.title"),
+            say(language, "stop.question", waiting=more),
+            say(language, "stop.yes"),
+            say(language, "stop.no"),
         )
-    return button("Stop", action_ids.SESSION_STOP, session.session_id, style="danger", confirm=question)
+    return button(
+        say(language, "button.stop"), action_ids.SESSION_STOP, session.session_id, style="danger", confirm=question
+    )
 
 
-def open_pr_button(session: Session) -> Element | None:
+def open_pr_button(session: Session, language: str | None = None) -> Element | None:
     """Only when there is a commit to show, and no pull request is open or asked for."""
+    language = language or session.language
     if session.has_open_pull_request or session.pull_request.requested_at is not None:
         return None
     if session.branch.base_sha is None or not has_commits(session):
         return None
-    return button("Open PR", action_ids.SESSION_OPEN_PR, session.session_id, style="primary")
+    return button(say(language, "button.open_pr"), action_ids.SESSION_OPEN_PR, session.session_id, style="primary")
 
 
-def pull_request_button(session: Session) -> Element | None:
+def pull_request_button(session: Session, language: str | None = None) -> Element | None:
     """To the pull request's page, while it is open."""
+    language = language or session.language
     if not session.has_open_pull_request or session.pr_url is None or not is_web_url(session.pr_url):
         return None
-    return link_button(f"View PR #{session.pr_number}", action_ids.LINK_PULL_REQUEST, session.pr_url)
+    return link_button(
+        say(language, "button.view_pr", number=str(session.pr_number)), action_ids.LINK_PULL_REQUEST, session.pr_url
+    )
 
 
-def retry_button(session: Session) -> Element | None:
+def retry_button(session: Session, language: str | None = None) -> Element | None:
     """Only when the session is over, and its last prompt was not answered."""
+    language = language or session.language
     if session.status.is_live or session.retryable_turn() is None:
         return None
-    return button("Retry", action_ids.SESSION_RETRY, session.session_id)
+    return button(say(language, "button.retry"), action_ids.SESSION_RETRY, session.session_id)
 
 
-def editor_button(session: Session) -> Element | None:
+def editor_button(session: Session, language: str | None = None) -> Element | None:
+    language = language or session.language
     if not session.status.is_live or session.editor_url is None or not is_web_url(session.editor_url):
         return None
-    return link_button("Open editor", action_ids.LINK_EDITOR, session.editor_url)
+    return link_button(say(language, "button.open_editor"), action_ids.LINK_EDITOR, session.editor_url)
 
 
 def has_commits(session: Session) -> bool:

@@ -25,12 +25,12 @@ from slackbot.views.buttons import (
     retry_button,
     stop_button,
 )
+from slackbot.views.language import DEFAULT, say
 from slackbot.views.task_words import attempt_line, log_link, task_line
 from slackbot.views.view import MAX_TEXT, View
 from slackbot.views.words import (
     branch_link,
     code,
-    count,
     mention,
     pull_request_link,
     repository_link,
@@ -48,10 +48,10 @@ MAX_PROMPT = 1_500
 """Characters of the prompt on the card; the session keeps more, the agent gets all."""
 
 _ENDED = {
-    EndedBy.IDLE: "It stopped itself after a time without prompts. Reply in this thread to wake it.",
-    EndedBy.AGE: "It had run for the longest time allowed. Reply in this thread to go on.",
-    EndedBy.SHUTDOWN: "DevFlow was shut down. Reply in this thread to go on.",
-    EndedBy.FAILURE: "Nothing could be posted in this thread any more.",
+    EndedBy.IDLE: "card.stopped_by_idle",
+    EndedBy.AGE: "card.stopped_by_age",
+    EndedBy.SHUTDOWN: "card.stopped_by_shutdown",
+    EndedBy.FAILURE: "card.stopped_by_failure",
 }
 
 
@@ -69,19 +69,26 @@ class RootRequest:
 
 def card(session: Session, *, agent_note: str | None = None) -> View:
     """The card of a session as it is now. `agent_note`: a sentence about its agent, shown in small type."""
+    language = session.language
     blocks = _head(
         session.initial_prompt,
         repository=repository_link(session.repository.full_name, session.repository_url),
-        branch=f"{branch_link(session)} from {code(session.base_branch)}",
+        branch=say(language, "card.branch_from", branch=branch_link(session), base=code(session.base_branch)),
         user_id=session.user_id,
         agent=session.agent,
+        language=language,
     )
     blocks.append(section(_situation(session)))
     if session.status is Status.ERROR:
-        error = shown(session.error_message or "No reason is known.", 1_500)
+        error = shown(session.error_message or say(language, "words.no_reason"), 1_500)
         remedy = shown(session.error_remedy or "", 800)
         blocks.append(section(f"{error}\n{remedy}".strip()))
-    parts = (attempt_line(session), task_line(session), log_link(session.task.log_url), _pull_request(session))
+    parts = (
+        attempt_line(session),
+        task_line(session),
+        log_link(session.task.log_url, language),
+        _pull_request(session),
+    )
     small = [part for part in parts if part]
     if small:
         blocks.append(context(*small))
@@ -106,6 +113,7 @@ def root(
     user_id: str,
     *,
     repository_url: str | None = None,
+    language: str = DEFAULT,
 ) -> View:
     """The root before its session exists: the card's beginning.
 
@@ -115,12 +123,13 @@ def root(
     blocks = _head(
         prompt,
         repository=repository_link(repository.full_name, repository_url),
-        branch=f"a new one from {code(base_branch)}",
+        branch=say(language, "card.new_branch", base=code(base_branch)),
         user_id=user_id,
         agent=agent,
+        language=language,
     )
-    blocks.append(section("🟡 *Starting* – if this does not change within a minute, press Retry or reply here."))
-    blocks += actions(button("Retry", action_ids.SESSION_RETRY, ""))
+    blocks.append(section(say(language, "card.root_starting")))
+    blocks += actions(button(say(language, "button.retry"), action_ids.SESSION_RETRY, ""))
     return View(root_text(prompt, MAX_ROOT_TEXT), blocks)
 
 
@@ -173,59 +182,60 @@ def parse_root_metadata(mapping: Mapping[str, Any] | None) -> RootRequest | None
         return None
 
 
-def _head(prompt: str, *, repository: str, branch: str, user_id: str, agent: str) -> list[Block]:
+def _head(prompt: str, *, repository: str, branch: str, user_id: str, agent: str, language: str) -> list[Block]:
     words = clean(prompt).strip()
     if len(words) > MAX_PROMPT:
         words = words[: MAX_PROMPT - 1].rstrip() + "…"
     return [
         quoted(words),
         fields(
-            ("Repository", repository),
-            ("Branch", branch),
-            ("Owner", mention(user_id)),
-            ("Agent", shown_line(agent, 100)),
+            (say(language, "card.repository"), repository),
+            (say(language, "card.branch"), branch),
+            (say(language, "card.owner"), mention(user_id)),
+            (say(language, "card.agent"), shown_line(agent, 100)),
         ),
     ]
 
 
 def _situation(session: Session) -> str:
+    language = session.language
     if session.status is Status.STARTING:
         waiting = len(session.waiting_turns)
-        tail = f" – {count(waiting, 'prompt')} waiting" if waiting > 1 else ""
-        return f"🟡 *Starting*{tail}"
+        return say(language, "card.starting_waiting", number=waiting) if waiting > 1 else say(language, "card.starting")
     if session.status is Status.RUNNING:
         return _running(session)
     if session.status is Status.ERROR:
-        return f"🔴 *Ended with an error*{_what_next(session)}"
+        return say(language, "card.error") + _what_next(session)
     ended = session.ended
-    if ended is None or ended.by is EndedBy.PERSON:
-        by = f" by {mention(ended.user_id)}" if ended and ended.user_id else ""
-        return f"⚪ *Stopped*{by}{_what_next(session)}"
-    return f"⚪ *Stopped* – {_ENDED[ended.by]}"
+    if ended is None or (ended.by is EndedBy.PERSON and not ended.user_id):
+        return say(language, "card.stopped") + _what_next(session)
+    if ended.by is EndedBy.PERSON:
+        return say(language, "card.stopped_by_person", user=mention(ended.user_id or "")) + _what_next(session)
+    return say(language, _ENDED[ended.by])
 
 
 def _running(session: Session) -> str:
-    working, waiting = session.working_turn, len(session.waiting_turns)
-    more = f", {waiting:,} waiting" if waiting else ""
+    language, working, waiting = session.language, session.working_turn, len(session.waiting_turns)
     if working is not None:
-        doing = "Cancelling a prompt" if working.cancelled_at is not None else "Working on a prompt"
-        return f"🔵 *{doing}* by {mention(working.user_id)}{more}"
-    if waiting:
-        return f"🔵 *Running* – {count(waiting, 'prompt')} waiting"
-    return "🟢 *Ready for prompts* – reply in this thread to tell the agent what to do."
+        more = say(language, "card.more_waiting", number=waiting) if waiting else ""
+        doing = "card.cancelling" if working.cancelled_at is not None else "card.working"
+        return say(language, doing, user=mention(working.user_id)) + more
+    return say(language, "card.waiting", number=waiting) if waiting else say(language, "card.ready")
 
 
 def _what_next(session: Session) -> str:
-    if session.retryable_turn() is not None:
-        return " – Retry runs the last prompt again."
-    return " – a reply is kept; Retry then runs it."
+    return say(session.language, "card.retry_runs_it" if session.retryable_turn() else "card.reply_is_kept")
 
 
 def _pull_request(session: Session) -> str | None:
+    language = session.language
     if session.pull_request.requested_at is not None:
-        return "Pull request: being opened"
+        return say(language, "card.pull_request_asked")
     if session.pr_number is None:
-        return "No commits yet" if session.status is Status.RUNNING and not has_commits(session) else None
-    words = pull_request_link(session.pr_number, session.pr_url)
+        empty = session.status is Status.RUNNING and not has_commits(session)
+        return say(language, "card.no_commits") if empty else None
+    words = pull_request_link(session.pr_number, session.pr_url, language)
     state = session.pull_request.state
-    return f"{words} ({shown_line(state, 30)})" if state else words
+    if not state:
+        return words
+    return say(language, "card.pull_request_state", pull_request=words, state=shown_line(state, 30))

@@ -8,56 +8,56 @@ from __future__ import annotations
 from slackbot.core.errors import DevflowError, IllegalTransition
 from slackbot.core.session import EndedBy, Session, Status
 from slackbot.views.blocks import context, section
+from slackbot.views.language import DEFAULT, say
 from slackbot.views.view import View
-from slackbot.views.words import code, mention, shown, status_words
+from slackbot.views.words import code, joined, mention, shown, status_words
+
+_NOT_DONE = {
+    "stop": "over.stop",
+    "cancel": "over.cancel",
+    "retry": "over.retry",
+    "pr": "over.pr",
+    "prompt": "over.prompt",
+}
 
 
-def error_view(error: DevflowError, reference: str | None = None) -> View:
+def error_view(error: DevflowError, reference: str | None = None, *, language: str = DEFAULT) -> View:
     """The error's own sentences. `reference` is what the log entry about it can be found by."""
-    summary = shown(error.summary, 1_800) or "That did not work."
+    summary = shown(error.summary, 1_800) or say(language, "error.empty")
     remedy = shown(error.remedy, 900)
     blocks = [section(f"{summary}\n{remedy}".strip())]
     if reference:
-        blocks.append(context(f"Reference {code(reference, 60)} in DevFlow's log"))
-    return View(" ".join(part for part in (summary, remedy) if part), blocks)
+        blocks.append(context(say(language, "error.reference", reference=code(reference, 60))))
+    return View(joined(summary, remedy), blocks)
 
 
-def unknown_error(reference: str) -> View:
+def unknown_error(reference: str, *, language: str = DEFAULT) -> View:
     """For what nobody foresaw."""
-    told = (
-        "Something went wrong on DevFlow's side; it was not what you did. Try again in a moment. "
-        f"If it stays like this, give the reference {code(reference, 60)} to who runs DevFlow: it stands in the log."
-    )
-    return View(f"Something went wrong on DevFlow's side. Reference: {shown(reference, 60)}", [section(told)])
+    told = say(language, "error.unknown", reference=code(reference, 60))
+    return View(say(language, "error.unknown_text", reference=shown(reference, 60)), [section(told)])
 
 
-def illegal(error: IllegalTransition, session: Session, asked: str) -> View:
+def illegal(error: IllegalTransition, session: Session, asked: str, *, language: str = DEFAULT) -> View:
     """A request that has no place in the session's state. `asked`: `stop`, `cancel`, `retry`, `pr` or `prompt`."""
     if session.status.is_live:
-        return error_view(error)
-    happened = _how_it_ended(session)
-    done = {
-        "stop": "so there is nothing to stop.",
-        "cancel": "so nothing is being worked on.",
-        "retry": "and cannot be started again just now.",
-        "pr": "and no pull request can be opened just now.",
-        "prompt": "so the prompt was not taken.",
-    }.get(asked, "so that was not done.")
+        return error_view(error, language=language)
+    not_done = say(language, _NOT_DONE.get(asked, "over.other"), happened=_how_it_ended(session, language))
     wakes = session.ended is not None and session.ended.by.wakes_on_reply
     if asked in ("retry", "pr"):
-        then = "Try again in a moment."
+        then = say(language, "over.try_again")
     elif wakes:
-        then = "A reply in its thread starts it again."
+        then = say(language, "over.reply_wakes")
     else:
-        then = "Retry in its thread runs the last prompt again." if session.retryable_turn() else ""
-    told = f"{happened}, {done} {then}".strip()
+        then = say(language, "over.retry_runs") if session.retryable_turn() else ""
+    told = joined(not_done, then)
     return View(told, [section(told)])
 
 
-def _how_it_ended(session: Session) -> str:
+def _how_it_ended(session: Session, language: str) -> str:
     ended = session.ended
-    if session.status is Status.ERROR or ended is None:
-        return f"This session has already {status_words(session.status)}" if ended else "This session is over already"
-    if ended.by is EndedBy.PERSON and ended.user_id:
-        return f"This session was stopped already, by {mention(ended.user_id)}"
-    return "This session has already stopped itself" if ended.by.wakes_on_reply else "This session is over already"
+    if session.status is Status.ERROR and ended is not None:
+        return say(language, "over.already_status", status=status_words(session.status, language))
+    if ended is not None and ended.by is EndedBy.PERSON and ended.user_id:
+        return say(language, "over.stopped_by", user=mention(ended.user_id))
+    itself = ended is not None and ended.by.wakes_on_reply
+    return say(language, "over.stopped_itself" if itself else "over.already")

@@ -11,6 +11,7 @@ from slackbot.core.ports import Metadata
 from slackbot.core.session import Session, Turn
 from slackbot.core.slack_text import clean, harmless_markdown
 from slackbot.views.blocks import Block, context, markdown, preformatted, section
+from slackbot.views.language import say
 from slackbot.views.markdown_cut import close_fence
 from slackbot.views.view import View
 from slackbot.views.words import duration, shown_line
@@ -35,8 +36,9 @@ class ProgressPicture:
 def progress(session: Session, turn: Turn, progress: ProgressPicture) -> View:
     """The message while `turn` is worked on: what it does, the plan, the last steps, the end of the output."""
     cancelling = turn.cancelled_at is not None
-    doing = "Cancelling" if cancelling else "Working"
-    lines = [f"🔵 *{doing}* – {duration(progress.elapsed_seconds)}", *_plan(progress), *_calls(progress)]
+    language, elapsed = session.language, duration(progress.elapsed_seconds, session.language)
+    head = say(language, "progress.cancelling" if cancelling else "progress.working", elapsed=elapsed)
+    lines = [head, *_plan(progress, language), *_calls(progress)]
     blocks: list[Block] = [section("\n".join(lines))]
     tail = _tail(progress.text)
     if tail:
@@ -44,8 +46,10 @@ def progress(session: Session, turn: Turn, progress: ProgressPicture) -> View:
         shell = session.agent == "shell"
         blocks.append(preformatted(tail) if shell else markdown(close_fence(harmless_markdown(tail), 2 * _TAIL)))
     if not cancelling:
-        blocks.append(context("`!cancel` in this thread ends this prompt"))
-    return View(f"{doing} on: {shown_line(one_line(turn.prompt, 100), 100)}", blocks)
+        blocks.append(context(say(language, "progress.how_to_cancel")))
+    prompt = shown_line(one_line(turn.prompt, 100), 100)
+    text = say(language, "progress.cancelling_on" if cancelling else "progress.working_on", prompt=prompt)
+    return View(text, blocks)
 
 
 def progress_metadata(session: Session, turn: Turn) -> Metadata:
@@ -53,14 +57,14 @@ def progress_metadata(session: Session, turn: Turn) -> Metadata:
     return Metadata(PROGRESS_EVENT_TYPE, {"session_id": session.session_id, "turn_id": turn.turn_id})
 
 
-def _plan(progress: ProgressPicture) -> list[str]:
+def _plan(progress: ProgressPicture, language: str) -> list[str]:
     """The lines round the one in work, when there are many."""
     at = next((n for n, (_, status) in enumerate(progress.plan) if status == "in_progress"), 0)
     first = max(0, min(at - 2, len(progress.plan) - _PLAN_LINES))
     shown = progress.plan[first : first + _PLAN_LINES]
     lines = [f"{_MARKS.get(status, '▫️')} {shown_line(words, _LINE)}" for words, status in shown]
     hidden = len(progress.plan) - len(shown)
-    return [*lines, f"… and {hidden} more"] if hidden else lines
+    return [*lines, say(language, "words.and_more", number=hidden)] if hidden else lines
 
 
 def _calls(progress: ProgressPicture) -> list[str]:

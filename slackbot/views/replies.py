@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from slackbot.core.ports import IndexEntry
 from slackbot.core.session import Session
 from slackbot.views.blocks import Block, context, section
+from slackbot.views.language import DEFAULT, say
 from slackbot.views.task_words import task_line
 from slackbot.views.view import View
 from slackbot.views.words import (
     age,
     branch_link,
     code,
-    count,
     entry_name,
     is_web_url,
     link,
@@ -29,138 +29,141 @@ from slackbot.views.words import (
 )
 
 _COMMANDS = (
-    ("start owner/repo PROMPT", "begin a session; `base=BRANCH` and `agent=NAME` go before the prompt"),
-    ("list", "your sessions"),
-    ("status", "how a session is doing"),
-    ("stop", "end a session; what is pushed stays"),
-    ("cancel", "end the prompt in work; the session goes on"),
-    ("pr", "open the pull request"),
-    ("retry", "run the last failed or kept prompt again"),
-    ("help", "this page"),
+    ("start owner/repo PROMPT", "help.start"),
+    ("list", "help.list"),
+    ("status", "help.status"),
+    ("stop", "help.stop"),
+    ("cancel", "help.cancel"),
+    ("pr", "help.pr"),
+    ("retry", "help.retry"),
+    ("help", "help.help"),
 )
-_EXAMPLES = (
-    "start acme/shop fix the flaky checkout test",
-    "start acme/shop base=release-2 say in the README how to run the tests",
-    "stop 1a2b3c4d",
-)
+"""What is typed, which is the same in every language, and what it means."""
+
+_EXAMPLES = ("help.example_start", "help.example_base", "help.example_stop")
 _ACCEPTED = {
-    "stop": "Stopping…",
-    "pr": "Opening the pull request…",
-    "cancel": "Cancelling…",
-    "retry": "Retrying…",
+    "stop": "accepted.stop",
+    "pr": "accepted.pr",
+    "cancel": "accepted.cancel",
+    "retry": "accepted.retry",
 }
 
 
-def help_text(command: str = "/devflow") -> View:
+def help_text(command: str = "/devflow", *, language: str = DEFAULT) -> View:
     """All there is to type. `command` is the slash command as it is installed."""
-    lines = [f"• `{command} {words}` – {meaning}" for words, meaning in _COMMANDS]
-    examples = [f"`{command} {example}`" for example in _EXAMPLES]
-    blocks: list[Block] = [
-        section(
-            "*DevFlow* turns a thread into a development session: one branch, one worker with an agent, one thread."
-        ),
-        section("\n".join(lines)),
-        section(
-            "*In a session's thread* every reply goes to the agent as a prompt. "
-            "`!stop`, `!cancel`, `!pr`, `!status`, `!retry` and `!help` do the same as the commands. "
-            "A reply that begins with `!aside` or by naming a person is for people; the agent sees it with the next "
-            "prompt, as context."
-        ),
-        section(
-            "A reply to a session that stopped by itself wakes it. A reply to one that somebody stopped, or that ended "
-            "with an error, is kept: Retry runs it."
-        ),
-        section("*For example*\n" + "\n".join(examples)),
+    lines = [
+        say(language, "help.line", command=command, words=words, meaning=say(language, meaning))
+        for words, meaning in _COMMANDS
     ]
-    return View(f"How to use {command}", blocks)
+    examples = [f"`{command} {say(language, example)}`" for example in _EXAMPLES]
+    blocks: list[Block] = [
+        section(say(language, "help.head")),
+        section("\n".join(lines)),
+        section(say(language, "help.thread")),
+        section(say(language, "help.over")),
+        section(say(language, "help.examples", examples="\n".join(examples))),
+    ]
+    return View(say(language, "help.text", command=command), blocks)
 
 
 def session_list(
-    entries: Sequence[IndexEntry], now: int, *, cursor: str | None = None, permalinks: Mapping[str, str] | None = None
+    entries: Sequence[IndexEntry],
+    now: int,
+    *,
+    cursor: str | None = None,
+    permalinks: Mapping[str, str] | None = None,
+    language: str = DEFAULT,
 ) -> View:
     """A page of a person's sessions. `permalinks`: session_id -> the thread's address, where known."""
     if not entries:
-        told = "You have no sessions. `/devflow start owner/repo what to do` begins one."
+        told = say(language, "list.none")
         return View(told, [section(told)])
-    lines = _that_fit([_entry_line(entry, now, (permalinks or {}).get(entry.session_id)) for entry in entries])
+    links = permalinks or {}
+    lines = _that_fit([_entry_line(entry, now, links.get(entry.session_id), language) for entry in entries])
     blocks: list[Block] = [section(line) for line in lines]
     if len(entries) > len(lines):
-        blocks.append(context(f"… and {len(entries) - len(lines)} more"))
+        blocks.append(context(say(language, "words.and_more", number=len(entries) - len(lines))))
     if cursor:
-        blocks.append(context(f"More: {code(f'/devflow list {cursor}', 500)}"))
-    return View(f"Your sessions: {len(entries)} on this page.", blocks)
+        blocks.append(context(say(language, "list.more", command=code(f"/devflow list {cursor}", 500))))
+    return View(say(language, "list.text", number=len(entries)), blocks)
 
 
-def session_status(session: Session, now: int, *, permalink: str | None = None) -> View:
+def session_status(session: Session, now: int, *, permalink: str | None = None, language: str = DEFAULT) -> View:
     """One session in five lines."""
     working, waiting = session.working_turn, len(session.waiting_turns)
-    doing = f"Working on a prompt by {mention(working.user_id)}" if working else "No prompt in work"
-    more = f", {waiting:,} waiting" if waiting else ""
+    user = mention(working.user_id) if working else ""
+    doing = say(language, "status.working_on", user=user) if working else say(language, "status.not_working")
+    more = say(language, "card.more_waiting", number=waiting) if waiting else ""
+    status = status_words(session.status, language)
+    if session.pr_number is not None:
+        pull_request = pull_request_link(session.pr_number, session.pr_url, language)
+    else:
+        pull_request = say(language, "status.no_pull_request")
     lines = [
-        f"{code(short_id(session.session_id))} *{status_words(session.status)}*"
-        f" – {repository_link(session.repository.full_name, session.repository_url)}, begun "
-        f"{age(now - session.created_at)} by {mention(session.user_id)}",
-        f"Branch {branch_link(session)} from {code(session.base_branch)}",
-        task_line(session) or "No task",
+        say(
+            language,
+            "status.head",
+            id=code(short_id(session.session_id)),
+            status=status,
+            repository=repository_link(session.repository.full_name, session.repository_url),
+            age=age(now - session.created_at, language),
+            user=mention(session.user_id),
+        ),
+        say(language, "status.branch", branch=branch_link(session), base=code(session.base_branch)),
+        task_line(session, language) or say(language, "status.no_task"),
         f"{doing}{more}",
-        pull_request_link(session.pr_number, session.pr_url) if session.pr_number is not None else "No pull request",
+        pull_request,
     ]
     if session.error_message:
         lines.append(shown_line(session.error_message, 500))
     if permalink and is_web_url(permalink):
-        lines.append(link(permalink, "Its thread"))
-    text = f"Session {short_id(session.session_id)}: {status_words(session.status)}"
+        lines.append(link(permalink, say(language, "status.thread")))
+    text = say(language, "status.text", id=short_id(session.session_id), status=status)
     return View(text, [section("\n".join(lines))])
 
 
-def choose_session(entries: Sequence[IndexEntry], verb: str, now: int, *, live: bool = True) -> View:
+def choose_session(
+    entries: Sequence[IndexEntry], verb: str, now: int, *, live: bool = True, language: str = DEFAULT
+) -> View:
     """Which of several is meant? `verb` is what was asked for."""
-    kind = "live session" if live else "session"
-    head = f"You have {count(len(entries), kind)}:"
-    lines = _that_fit([f"• {_entry_line(entry, now, None)}" for entry in entries])
+    sessions = say(language, "words.live_sessions" if live else "words.sessions", number=len(entries))
+    head = say(language, "choose.head", sessions=sessions)
+    lines = _that_fit([f"• {_entry_line(entry, now, None, language)}" for entry in entries])
     if len(entries) > len(lines):
-        lines.append(f"• … and {len(entries) - len(lines)} more: `/devflow list`")
+        lines.append(say(language, "choose.more", number=len(entries) - len(lines)))
     example = f"/devflow {verb} {short_id(entries[0].session_id)}" if entries else f"/devflow {verb}"
-    tail = f"Name one: {code(example)}"
+    tail = say(language, "choose.tail", example=code(example))
     blocks = [section(head), *[section(line) for line in lines], section(tail)]
-    return View(f"{head} name one, as in {example}", blocks)
+    return View(say(language, "choose.text", head=head, example=example), blocks)
 
 
-def none_found(verb: str, which: str = "") -> View:
+def none_found(verb: str, which: str = "", *, language: str = DEFAULT) -> View:
     """There is no session the command could mean."""
     if which:
-        told = f"You have no session that {code(which, 80)} names. `/devflow list` shows those you have."
+        told = say(language, "none.named", which=code(which, 80))
     else:
-        told = (
-            f"You have no session to use {code(verb, 40)} on. "
-            "`/devflow list` shows your sessions; `/devflow start owner/repo what to do` begins one."
-        )
+        told = say(language, "none.for_verb", verb=code(verb, 40))
     return View(told, [section(told)])
 
 
-def session_gone() -> View:
+def session_gone(*, language: str = DEFAULT) -> View:
     """A button or a `!` word in a thread whose session is no longer stored."""
-    told = (
-        "This session is no longer known: a session is forgotten 24 hours after something last happened in it. "
-        "Its branch and its pull request are untouched; `/devflow start` begins a new one."
-    )
+    told = say(language, "gone.session")
     return View(told, [section(told)])
 
 
-def accepted(verb: str, session: Session) -> View:
+def accepted(verb: str, session: Session, *, language: str = DEFAULT) -> View:
     """What was asked for is stored and will be done; the thread tells how it went."""
-    told = _ACCEPTED.get(verb, "It will be done…")
+    told = say(language, _ACCEPTED.get(verb, "accepted.other"))
     if verb == "pr" and session.has_open_pull_request and session.pr_number is not None:
-        told = f"{pull_request_link(session.pr_number, session.pr_url)} is open already."
+        words = pull_request_link(session.pr_number, session.pr_url, language)
+        told = say(language, "accepted.pr_open", pull_request=words)
     return View(told, [section(told)])
 
 
-def starting_slowly() -> View:
+def starting_slowly(*, language: str = DEFAULT) -> View:
     """Slack's three seconds are nearly over, and the session is not stored yet."""
-    told = (
-        "Starting takes longer than usual. If no thread appears in this channel within a minute, nothing was started: "
-        "send the command again."
-    )
+    told = say(language, "start.slowly")
     return View(told, [section(told)])
 
 
@@ -178,15 +181,15 @@ def _that_fit(lines: Sequence[str]) -> list[str]:
     return kept
 
 
-def _entry_line(entry: IndexEntry, now: int, permalink: str | None) -> str:
+def _entry_line(entry: IndexEntry, now: int, permalink: str | None, language: str) -> str:
     parts = [
         f"{code(short_id(entry.session_id))} *{shown_line(entry_name(entry), 150)}*",
         code(entry.branch_name, 120),
-        status_words(entry.status),
-        age(now - entry.created_at),
+        status_words(entry.status, language),
+        age(now - entry.created_at, language),
     ]
     if entry.pr_number is not None:
-        parts.append(pull_request_link(entry.pr_number, entry.pr_url))
+        parts.append(pull_request_link(entry.pr_number, entry.pr_url, language))
     if is_web_url(permalink):
-        parts.append(link(permalink, "thread"))
+        parts.append(link(permalink, say(language, "list.thread")))
     return " · ".join(parts)

@@ -9,55 +9,63 @@ from slackbot.core.ports import TaskObservation
 from slackbot.core.session import EndedBy, Session, Status
 from slackbot.core.task_report import report_task
 from slackbot.core.task_rules import MAX_LAUNCHES
+from slackbot.views.language import DEFAULT, say
 from slackbot.views.words import is_web_url, link, shown_line
 
 _MEANING = {
-    "PROVISIONING": "finding a machine",
-    "PENDING": "waiting for the machine to make the container",
-    "ACTIVATING": "being connected",
-    "RUNNING": "the worker is up",
-    "DEACTIVATING": "being disconnected",
-    "STOPPING": "asked to end",
-    "DEPROVISIONING": "giving the machine back",
-    "MISSING": "its system no longer knows it",
+    "PROVISIONING": "task.PROVISIONING",
+    "PENDING": "task.PENDING",
+    "ACTIVATING": "task.ACTIVATING",
+    "RUNNING": "task.RUNNING",
+    "DEACTIVATING": "task.DEACTIVATING",
+    "STOPPING": "task.STOPPING",
+    "DEPROVISIONING": "task.DEPROVISIONING",
+    "MISSING": "task.MISSING",
 }
 
 
-def task_line(session: Session) -> str | None:
-    """Where the task is; None when there was no task and will be none."""
+def task_line(session: Session, language: str | None = None) -> str | None:
+    """Where the task is; None when there was no task and will be none. `language`: the reader's, else the thread's."""
+    language = language or session.language
     status = session.task.last_status
     if status is None:
         if session.status is not Status.STARTING:
             return None
-        doing = "making the branch first" if session.branch.base_sha is None else "being asked for"
-        why = f" – {shown_line(session.task.delayed_by, 400)}" if session.task.delayed_by else ""
-        return f"Task: {doing}{why}"
-    meaning = _why_stopped(session) if status == "STOPPED" else _MEANING.get(status)
-    if status == "RUNNING" and session.status is Status.STARTING:
-        meaning = "the worker is checking out the repository"
-    word = f"Task *{shown_line(status, 40)}*"
-    return f"{word} – {meaning}" if meaning else word
+        doing = say(language, "task.branch_first" if session.branch.base_sha is None else "task.asked_for")
+        if session.task.delayed_by:
+            return say(language, "task.line_delayed", doing=doing, why=shown_line(session.task.delayed_by, 400))
+        return say(language, "task.line", doing=doing)
+    if status == "STOPPED":
+        meaning = _why_stopped(session, language)
+    elif status == "RUNNING" and session.status is Status.STARTING:
+        meaning = say(language, "task.checking_out")
+    else:
+        meaning = say(language, _MEANING[status]) if status in _MEANING else ""
+    word = shown_line(status, 40)
+    if not meaning:
+        return say(language, "task.status", status=word)
+    return say(language, "task.status_meaning", status=word, meaning=meaning)
 
 
 def attempt_line(session: Session) -> str | None:
     """Which launch this is, where passing faults ended the ones before it; None on the first."""
-    task = session.task
+    task, language = session.task, session.language
     if session.status is not Status.STARTING or not task.failed_launches:
         return None
-    attempt = f"Attempt {task.failed_launches + 1} of {MAX_LAUNCHES}"
-    return f"{attempt} – the last one failed: {shown_line(task.launch_fault or 'no reason is known.', 400)}"
+    why = shown_line(task.launch_fault or say(language, "task.no_reason"), 400)
+    return say(language, "task.attempt", number=task.failed_launches + 1, of=MAX_LAUNCHES, why=why)
 
 
-def log_link(url: str | None) -> str | None:
+def log_link(url: str | None, language: str = DEFAULT) -> str | None:
     """A link to what the worker wrote, for those who may read it there."""
-    return link(url, "Task log") if is_web_url(url) else None
+    return link(url, say(language, "task.log")) if is_web_url(url) else None
 
 
-def _why_stopped(session: Session) -> str:
+def _why_stopped(session: Session, language: str) -> str:
     if session.ended is None:
-        return "over"
+        return say(language, "task.over")
     if session.ended.by is not EndedBy.FAILURE:
-        return "by DevFlow, as the session is over"
+        return say(language, "task.session_over")
     task = session.task
     report = report_task(
         TaskObservation(
@@ -69,7 +77,7 @@ def _why_stopped(session: Session) -> str:
         )
     )
     if report.summary == session.error_message:
-        return "for the reason above"
+        return say(language, "task.reason_above")
     if task.stop_code == "UserInitiated":
-        return "by DevFlow, after the error above"
+        return say(language, "task.after_error")
     return shown_line(report.summary, 400)

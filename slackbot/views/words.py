@@ -14,6 +14,7 @@ from slackbot.core.clipping import one_line
 from slackbot.core.ports import IndexEntry
 from slackbot.core.session import Session
 from slackbot.core.slack_text import clean, escape
+from slackbot.views.language import DEFAULT, say
 
 _USER_ID = re.compile(r"[UW][A-Z0-9]{1,30}\Z")
 _WEB = re.compile(r"https?://[!#-;=?-{}~]{1,2900}\Z")
@@ -70,8 +71,8 @@ def repository_link(full_name: str, url: str | None) -> str:
     return link(url, shown_line(full_name, 150))
 
 
-def pull_request_link(number: int | str, url: str | None) -> str:
-    return link(url, f"Pull request #{shown_line(str(number), 20)}")
+def pull_request_link(number: int | str, url: str | None, language: str = DEFAULT) -> str:
+    return link(url, say(language, "words.pull_request", number=shown_line(str(number), 20)))
 
 
 def short_id(session_id: str) -> str:
@@ -79,45 +80,56 @@ def short_id(session_id: str) -> str:
     return session_id[:8]
 
 
-def status_words(status: str) -> str:
+_STATUS = {
+    "starting": "status.starting",
+    "running": "status.running",
+    "stopped": "status.stopped",
+    "error": "status.error",
+}
+
+
+def status_words(status: str, language: str = DEFAULT) -> str:
     """A status of ours, from a session or from the index (where a newer one may stand)."""
-    return {
-        "starting": "starting",
-        "running": "running",
-        "stopped": "stopped",
-        "error": "ended with an error",
-    }.get(status, shown_line(status, 30))
+    return say(language, _STATUS[status]) if status in _STATUS else shown_line(status, 30)
 
 
-def duration(seconds: int) -> str:
+def joined(*sentences: str) -> str:
+    """Sentences one after the other, those that are empty left out; after a Japanese one no space is due."""
+    told = ""
+    for sentence in sentences:
+        if sentence:
+            told += f"{'' if not told or told.endswith('。') else ' '}{sentence}"
+    return told
+
+
+def duration(seconds: int, language: str = DEFAULT) -> str:
     """`under 1 s`, `8 s`, `2 min 5 s`, `1 h 3 min`, `2 days`: two units at most."""
     if seconds < 1:
-        return "under 1 s"
+        return say(language, "time.under_a_second")
     if seconds < 60:
-        return f"{seconds} s"
+        return say(language, "time.seconds", seconds=seconds)
     minutes, rest = divmod(seconds, 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+        if rest:
+            return say(language, "time.minutes_seconds", minutes=minutes, seconds=rest)
+        return say(language, "time.minutes", minutes=minutes)
     hours, minutes = divmod(minutes, 60)
     if hours < 48:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{hours // 24} days"
+        if minutes:
+            return say(language, "time.hours_minutes", hours=hours, minutes=minutes)
+        return say(language, "time.hours", hours=hours)
+    return say(language, "time.days", days=hours // 24)
 
 
-def age(seconds: int) -> str:
+def age(seconds: int, language: str = DEFAULT) -> str:
     """How long ago: one unit is enough."""
     if seconds < 60:
-        return "just now"
+        return say(language, "time.just_now")
     if seconds < 3600:
-        return f"{seconds // 60} min ago"
+        return say(language, "time.minutes_ago", minutes=seconds // 60)
     if seconds < 48 * 3600:
-        return f"{seconds // 3600} h ago"
-    return f"{seconds // 86400} days ago"
-
-
-def count(number: int, one: str, many: str | None = None) -> str:
-    """`1 prompt`, `3 prompts`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+        return say(language, "time.hours_ago", hours=seconds // 3600)
+    return say(language, "time.days_ago", days=seconds // 86400)
 
 
 def entry_name(entry: IndexEntry) -> str:

@@ -36,6 +36,7 @@ class FakeWorkspace:
         self.fake = FakeChat(channels=(HERE,), people=("U0ADA", "U0GRACE"))
         self.fake.add_channel("C0RANDOM", is_member=False)
         self.fake.add_channel("C0SHARED", is_shared_outside=True)
+        self.fake.add_person("U0YUKI", locale="ja-JP")
         self.fake.add_person("U0GUEST", is_guest=True)
         self.fake.add_person("U0OTHER", is_stranger=True, team_id="T0OTHER")
         self.fake.user_groups["S0TEAM"] = frozenset({"U0ADA", "U0GRACE"})
@@ -218,6 +219,7 @@ async def test_people_are_told_apart(workspace: Workspace) -> None:
     ada = await chat.get_person("U0ADA")
     assert (ada.is_guest, ada.is_stranger, ada.is_bot, ada.deleted) == (False, False, False, False)
     assert ada.name
+    assert (await chat.get_person("U0YUKI")).locale == "ja-JP"
     assert (await chat.get_person("U0GUEST")).is_guest
     assert (await chat.get_person("U0OTHER")).is_stranger
     with pytest.raises(NotFound):

@@ -81,7 +81,7 @@ async def test_the_page_opens_with_the_workspace_and_its_welcome(page: Page) -> 
     """People, channels, commands, links; the welcome thread by the app, its replies under it."""
     data = await page.get("bootstrap", user_id=ADA)
     assert data["team"] == {"id": "T0SANDBOX", "name": "DevFlow sandbox"}
-    assert {person["user_id"] for person in data["people"]} == {ADA, GRACE, "U0DEVFLOW"}
+    assert {person["user_id"] for person in data["people"]} == {ADA, GRACE, "U0YUKI", "U0DEVFLOW"}
     names = [(channel["name"], channel["is_im"], channel["is_member_bot"]) for channel in data["channels"]]
     assert names == [("sandbox", False, True), ("random", False, False), ("devflow", True, True)]
     assert data["commands"][0]["command"] == "/devflow"

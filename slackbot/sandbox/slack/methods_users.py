@@ -9,17 +9,25 @@ from __future__ import annotations
 from slackbot.sandbox.slack.faults import SlackError
 from slackbot.sandbox.slack.methods_conversations import PAGED, page_of
 from slackbot.sandbox.slack.socket_mode import websocket_url
+from slackbot.sandbox.slack.store import Document
 from slackbot.sandbox.slack.web_api import Answer, Arguments, Method, Rooms
+from slackbot.sandbox.slack.workspace import DEFAULT_LOCALE
 
 
 def _user_info(rooms: Rooms, arguments: Arguments) -> Answer:
-    user = rooms.workspace.user(arguments["user"])
-    return {"user": {**user, "locale": "en-GB"} if arguments.get("include_locale") else user}
+    return {"user": _with_locale(rooms.workspace.user(arguments["user"]), arguments)}
 
 
 def _users_list(rooms: Rooms, arguments: Arguments) -> Answer:
-    answer = page_of("members", rooms.workspace.store.all("user"), arguments)
+    members = [_with_locale(user, arguments) for user in rooms.workspace.store.all("user")]
+    answer = page_of("members", members, arguments)
     return {**answer, "cache_ts": int(rooms.workspace.clock())}
+
+
+def _with_locale(user: Document, arguments: Arguments) -> Document:
+    """Slack names the locale only to who asks for it: https://docs.slack.dev/reference/methods/users.info"""
+    shown = {key: value for key, value in user.items() if key != "locale"}
+    return {**shown, "locale": user.get("locale", DEFAULT_LOCALE)} if arguments.get("include_locale") else shown
 
 
 def _usergroup_users(rooms: Rooms, arguments: Arguments) -> Answer:

@@ -236,8 +236,9 @@ class SlackStandIn:
         with self._store.transaction():
             workspace.add_user("U0ADA", "ada", "Ada Lovelace")
             workspace.add_user("U0GRACE", "grace", "Grace Hopper", tz="America/New_York")
+            workspace.add_user("U0YUKI", "yuki", "Yuki Tanaka", tz="Asia/Tokyo", locale="ja-JP")
             workspace.add_user(bot_user_id, workspace.app.bot_name, "DevFlow", is_bot=True)
-            members = ["U0ADA", "U0GRACE"]
+            members = ["U0ADA", "U0GRACE", "U0YUKI"]
             workspace.add_channel(
                 WELCOME_CHANNEL_ID, "sandbox", members=[*members, bot_user_id], topic="Try DevFlow here"
             )

@@ -18,6 +18,7 @@ from slackbot.sandbox.slack.store import Document, Store
 
 _COLORS = ("4bbe2e", "e7392d", "3c989f", "9f69e7", "e96699", "674b1b", "e0a729", "684b6c")
 STRANGER_TEAM_ID = "T0STRANGER"
+DEFAULT_LOCALE = "en-GB"
 
 
 class Workspace:
@@ -65,6 +66,7 @@ class Workspace:
         is_admin: bool = False,
         deleted: bool = False,
         tz: str = "Europe/London",
+        locale: str = DEFAULT_LOCALE,
     ) -> str:
         """Adds a person: a member, a guest (`is_restricted`), someone of another team (`is_stranger`), a bot."""
         real_name = real_name or name
@@ -78,6 +80,7 @@ class Workspace:
             "tz": tz,
             "tz_label": tz,
             "tz_offset": 0,
+            "locale": locale,
             "is_admin": is_admin,
             "is_owner": False,
             "is_primary_owner": False,

@@ -1,0 +1,234 @@
+"""English, the language every other one is measured by. Read by `language.say`.
+
+Short, plain sentences; a text says what happened, why, what to do next. `{fields}` are filled by the views.
+"""
+
+from __future__ import annotations
+
+from slackbot.views.language.template import Plural, Template
+
+TEXTS: dict[str, Template] = {
+    # ---- small words, used everywhere
+    "words.no_reason": "No reason is known.",
+    "words.pull_request": "Pull request #{number}",
+    "words.sessions": Plural("{number} session", "{number} sessions"),
+    "words.live_sessions": Plural("{number} live session", "{number} live sessions"),
+    "words.and_more": "… and {number} more",
+    "status.starting": "starting",
+    "status.running": "running",
+    "status.stopped": "stopped",
+    "status.error": "ended with an error",
+    "time.under_a_second": "under 1 s",
+    "time.seconds": "{seconds} s",
+    "time.minutes": "{minutes} min",
+    "time.minutes_seconds": "{minutes} min {seconds} s",
+    "time.hours": "{hours} h",
+    "time.hours_minutes": "{hours} h {minutes} min",
+    "time.days": "{days} days",
+    "time.just_now": "just now",
+    "time.minutes_ago": "{minutes} min ago",
+    "time.hours_ago": "{hours} h ago",
+    "time.days_ago": "{days} days ago",
+    # ---- buttons, and what is asked before
+    "button.stop": "Stop",
+    "button.open_pr": "Open PR",
+    "button.view_pr": "View PR #{number}",
+    "button.retry": "Retry",
+    "button.open_editor": "Open editor",
+    "stop.title": "Stop this session?",
+    "stop.question": (
+        "A prompt is being worked on. It ends now, and what the agent has not finished may be lost."
+        "{waiting} What is pushed stays on the branch."
+    ),
+    "stop.waiting": Plural(" {number} waiting prompt will not be run.", " {number} waiting prompts will not be run."),
+    "stop.yes": "Stop it",
+    "stop.no": "Let it work",
+    # ---- the card
+    "card.repository": "Repository",
+    "card.branch": "Branch",
+    "card.owner": "Owner",
+    "card.agent": "Agent",
+    "card.branch_from": "{branch} from {base}",
+    "card.new_branch": "a new one from {base}",
+    "card.root_starting": "🟡 *Starting* – if this does not change within a minute, press Retry or reply here.",
+    "card.starting": "🟡 *Starting*",
+    "card.starting_waiting": Plural(
+        "🟡 *Starting* – {number} prompt waiting", "🟡 *Starting* – {number} prompts waiting"
+    ),
+    "card.working": "🔵 *Working on a prompt* by {user}",
+    "card.cancelling": "🔵 *Cancelling a prompt* by {user}",
+    "card.more_waiting": ", {number} waiting",
+    "card.waiting": Plural("🔵 *Running* – {number} prompt waiting", "🔵 *Running* – {number} prompts waiting"),
+    "card.ready": "🟢 *Ready for prompts* – reply in this thread to tell the agent what to do.",
+    "card.error": "🔴 *Ended with an error*",
+    "card.stopped": "⚪ *Stopped*",
+    "card.stopped_by_person": "⚪ *Stopped* by {user}",
+    "card.stopped_by_idle": "⚪ *Stopped* – It stopped itself after a time without prompts. Reply in this thread to wake it.",
+    "card.stopped_by_age": "⚪ *Stopped* – It had run for the longest time allowed. Reply in this thread to go on.",
+    "card.stopped_by_shutdown": "⚪ *Stopped* – DevFlow was shut down. Reply in this thread to go on.",
+    "card.stopped_by_failure": "⚪ *Stopped* – Nothing could be posted in this thread any more.",
+    "card.retry_runs_it": " – Retry runs the last prompt again.",
+    "card.reply_is_kept": " – a reply is kept; Retry then runs it.",
+    "card.pull_request_asked": "Pull request: being opened",
+    "card.pull_request_state": "{pull_request} ({state})",
+    "card.no_commits": "No commits yet",
+    # ---- the task
+    "task.line": "Task: {doing}",
+    "task.line_delayed": "Task: {doing} – {why}",
+    "task.branch_first": "making the branch first",
+    "task.asked_for": "being asked for",
+    "task.status": "Task *{status}*",
+    "task.status_meaning": "Task *{status}* – {meaning}",
+    "task.PROVISIONING": "finding a machine",
+    "task.PENDING": "waiting for the machine to make the container",
+    "task.ACTIVATING": "being connected",
+    "task.RUNNING": "the worker is up",
+    "task.DEACTIVATING": "being disconnected",
+    "task.STOPPING": "asked to end",
+    "task.DEPROVISIONING": "giving the machine back",
+    "task.MISSING": "its system no longer knows it",
+    "task.checking_out": "the worker is checking out the repository",
+    "task.over": "over",
+    "task.session_over": "by DevFlow, as the session is over",
+    "task.reason_above": "for the reason above",
+    "task.after_error": "by DevFlow, after the error above",
+    "task.attempt": "Attempt {number} of {of} – the last one failed: {why}",
+    "task.no_reason": "no reason is known.",
+    "task.log": "Task log",
+    # ---- the progress message
+    "progress.working": "🔵 *Working* – {elapsed}",
+    "progress.cancelling": "🔵 *Cancelling* – {elapsed}",
+    "progress.working_on": "Working on: {prompt}",
+    "progress.cancelling_on": "Cancelling on: {prompt}",
+    "progress.how_to_cancel": "`!cancel` in this thread ends this prompt",
+    # ---- answers
+    "answer.failed": "🔴 *This prompt failed.*",
+    "answer.out_of_time": "⚪ *Cancelled:* it took longer than one prompt may.",
+    "answer.cancelled_by": "⚪ *Cancelled* by {user}.",
+    "answer.no_words": "The agent ended without a word.",
+    "answer.in_file": "The whole answer is in the file below.",
+    "answer.file_title": "The whole answer",
+    "answer.asked_by": "Asked by {user}",
+    "answer.took": "took {time}",
+    "answer.nothing_changed": "nothing changed",
+    "answer.some_files": "files changed",
+    "answer.files": Plural("{number} file changed", "{number} files changed"),
+    "answer.lines": "{files}, +{additions} −{deletions}",
+    "answer.commit": "commit {commit}",
+    "answer.tokens": "{number} tokens",
+    "answer.after_failure": "Retry runs the same prompt again; or reply with another one.",
+    "answer.kept": "What was pushed before is on the branch.",
+    "answer.after_cancel": "Reply with what to do instead, or press Retry.",
+    "answer.lead_failed": "Failed: {text}",
+    "answer.lead_cancelled": "Cancelled: {text}",
+    # ---- notices
+    "notice.stopped": "This session was stopped.",
+    "notice.stopped_by": "{user} stopped this session.",
+    "notice.stopped_by_idle": "This session stopped itself, as nothing was asked of it for a while.",
+    "notice.stopped_by_age": "This session stopped itself: it had run for the longest time allowed.",
+    "notice.stopped_by_shutdown": "DevFlow was shut down, and this session with it.",
+    "notice.wakes": "A reply in this thread starts it again, on the same branch.",
+    "notice.keeps": "A reply in this thread is kept, and Retry runs it.",
+    "notice.failed": "🔴 *This session ended with an error.*",
+    "notice.failed_text": "This session ended with an error: {summary}",
+    "notice.pr_opened": "🟢 {pull_request} is open. What the agent pushes from now on becomes part of it.",
+    "notice.pr_opened_for": (
+        "🟢 {pull_request} is open, asked for by {user}. What the agent pushes from now on becomes part of it."
+    ),
+    "notice.pr_opened_text": "Pull request #{number} is open.",
+    "notice.pr_shown": "{pull_request} is open already, and holds what was pushed since.",
+    "notice.pr_shown_text": "Pull request #{number} is open already.",
+    "notice.pr_refused": "🔴 *No pull request was opened.*",
+    "notice.pr_refused_text": "No pull request was opened: {summary}",
+    "notice.unknown": (
+        "Something happened to this session that this version of DevFlow has no words for. The card shows its state."
+    ),
+    "notice.working_ended": "The prompt in work ended with it; part of it may be done.",
+    "notice.waiting_ended": Plural("{number} waiting prompt was not run.", "{number} waiting prompts were not run."),
+    "notice.pushed": "What was pushed is on {branch}.",
+    "notice.no_branch": "Nothing was pushed, so no branch is left.",
+    "notice.nothing_pushed": "Nothing was pushed to {branch}; a branch that stays empty is removed.",
+    # ---- answers to commands
+    "help.text": "How to use {command}",
+    "help.head": "*DevFlow* turns a thread into a development session: one branch, one worker with an agent, one thread.",
+    "help.line": "• `{command} {words}` – {meaning}",
+    "help.start": "begin a session; `base=BRANCH` and `agent=NAME` go before the prompt",
+    "help.list": "your sessions",
+    "help.status": "how a session is doing",
+    "help.stop": "end a session; what is pushed stays",
+    "help.cancel": "end the prompt in work; the session goes on",
+    "help.pr": "open the pull request",
+    "help.retry": "run the last failed or kept prompt again",
+    "help.help": "this page",
+    "help.thread": (
+        "*In a session's thread* every reply goes to the agent as a prompt. "
+        "`!stop`, `!cancel`, `!pr`, `!status`, `!retry` and `!help` do the same as the commands. "
+        "A reply that begins with `!aside` or by naming a person is for people; the agent sees it with the next "
+        "prompt, as context."
+    ),
+    "help.over": (
+        "A reply to a session that stopped by itself wakes it. A reply to one that somebody stopped, or that ended "
+        "with an error, is kept: Retry runs it."
+    ),
+    "help.examples": "*For example*\n{examples}",
+    "help.example_start": "start acme/shop fix the flaky checkout test",
+    "help.example_base": "start acme/shop base=release-2 say in the README how to run the tests",
+    "help.example_stop": "stop 1a2b3c4d",
+    "list.none": "You have no sessions. `/devflow start owner/repo what to do` begins one.",
+    "list.more": "More: {command}",
+    "list.text": "Your sessions: {number} on this page.",
+    "list.thread": "thread",
+    "status.working_on": "Working on a prompt by {user}",
+    "status.not_working": "No prompt in work",
+    "status.head": "{id} *{status}* – {repository}, begun {age} by {user}",
+    "status.branch": "Branch {branch} from {base}",
+    "status.no_task": "No task",
+    "status.no_pull_request": "No pull request",
+    "status.thread": "Its thread",
+    "status.text": "Session {id}: {status}",
+    "choose.head": "You have {sessions}:",
+    "choose.more": "• … and {number} more: `/devflow list`",
+    "choose.tail": "Name one: {example}",
+    "choose.text": "{head} name one, as in {example}",
+    "none.named": "You have no session that {which} names. `/devflow list` shows those you have.",
+    "none.for_verb": (
+        "You have no session to use {verb} on. "
+        "`/devflow list` shows your sessions; `/devflow start owner/repo what to do` begins one."
+    ),
+    "gone.session": (
+        "This session is no longer known: a session is forgotten 24 hours after something last happened in it. "
+        "Its branch and its pull request are untouched; `/devflow start` begins a new one."
+    ),
+    "accepted.stop": "Stopping…",
+    "accepted.pr": "Opening the pull request…",
+    "accepted.pr_open": "{pull_request} is open already.",
+    "accepted.cancel": "Cancelling…",
+    "accepted.retry": "Retrying…",
+    "accepted.other": "It will be done…",
+    "start.slowly": (
+        "Starting takes longer than usual. If no thread appears in this channel within a minute, nothing was started: "
+        "send the command again."
+    ),
+    "start.prompt_file": "The whole prompt",
+    # ---- what did not work
+    "error.empty": "That did not work.",
+    "error.reference": "Reference {reference} in DevFlow's log",
+    "error.unknown": (
+        "Something went wrong on DevFlow's side; it was not what you did. Try again in a moment. "
+        "If it stays like this, give the reference {reference} to who runs DevFlow: it stands in the log."
+    ),
+    "error.unknown_text": "Something went wrong on DevFlow's side. Reference: {reference}",
+    "over.already": "This session is over already",
+    "over.already_status": "This session has already {status}",
+    "over.stopped_by": "This session was stopped already, by {user}",
+    "over.stopped_itself": "This session has already stopped itself",
+    "over.stop": "{happened}, so there is nothing to stop.",
+    "over.cancel": "{happened}, so nothing is being worked on.",
+    "over.retry": "{happened}, and cannot be started again just now.",
+    "over.pr": "{happened}, and no pull request can be opened just now.",
+    "over.prompt": "{happened}, so the prompt was not taken.",
+    "over.other": "{happened}, so that was not done.",
+    "over.try_again": "Try again in a moment.",
+    "over.reply_wakes": "A reply in its thread starts it again.",
+    "over.retry_runs": "Retry in its thread runs the last prompt again.",
+}
