@@ -34,6 +34,7 @@ from slackbot.core.ports import (
     AccessToken,
     BranchRef,
     BranchTaken,
+    ChangedFile,
     Comparison,
     PullRequest,
     Repository,
@@ -163,6 +164,28 @@ class GithubCodeHost:
                 files_changed=len(files),
                 additions=sum(file.additions for file in files),
                 deletions=sum(file.deletions for file in files),
+            )
+
+        return await self._ask(subject, repository, ask)
+
+    async def compare_files(self, repository: Repository, base: str, head: str) -> tuple[ChangedFile, ...]:
+        """The files of a comparison. https://docs.github.com/en/rest/commits/commits#compare-two-commits"""
+        subject = f"`{_shown(base)}` or `{_shown(head)}` in `{repository.name}`"
+        if not (_is_ref(base) and _is_ref(head)):
+            raise NotFound(f"{subject} was not found on GitHub.")
+
+        def ask(repo: PyGithubRepository) -> tuple[ChangedFile, ...]:
+            # `patch` is absent where GitHub has none to show; PyGithub says None then.
+            return tuple(
+                ChangedFile(
+                    filename=file.filename,
+                    status=file.status,
+                    additions=file.additions,
+                    deletions=file.deletions,
+                    patch=file.patch or None,
+                    previous_filename=file.previous_filename or None,
+                )
+                for file in repo.compare(base, head, comparison_commits_per_page=1).files
             )
 
         return await self._ask(subject, repository, ask)

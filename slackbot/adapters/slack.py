@@ -7,7 +7,7 @@ HTTP session. Posts are sent once and never repeated here; reads and changes may
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Any
 
 import structlog
@@ -19,6 +19,7 @@ from slackbot.adapters.slack_client import DEFAULT_API_URL, SlackConnection
 from slackbot.adapters.slack_directory import BotIdentity, SlackDirectory
 from slackbot.adapters.slack_errors import FOREIGN_ERRORS, error_code, translate
 from slackbot.adapters.slack_files import SlackFiles
+from slackbot.adapters.slack_modals import SlackModals
 from slackbot.adapters.slack_pacing import ChannelPacer
 from slackbot.adapters.slack_text import cleaned_blocks, message_text
 from slackbot.adapters.slack_threads import GONE, SlackThreads, text_or_none
@@ -63,6 +64,7 @@ class SlackChat:
         self._identity: TtlCache[str, BotIdentity] = TtlCache(math.inf)
         self._directory = SlackDirectory(self._connection, self._our_team_id)
         self.files = SlackFiles(self._connection)
+        self._modals = SlackModals(self._connection)
         self._threads = SlackThreads(self._connection)
         self._pacer = ChannelPacer(posts_per_second)
 
@@ -233,6 +235,26 @@ class SlackChat:
 
     async def read_file(self, file_id: str, limit_bytes: int) -> str:
         return await self.files.read(file_id, limit_bytes)
+
+    def stream_file(self, file_id: str, limit_bytes: int) -> AsyncIterator[bytes]:
+        return self.files.stream(file_id, limit_bytes)
+
+    async def upload_bytes(self, filename: str, content: bytes) -> str:
+        return await self.files.upload_bytes(filename, content)
+
+    async def share_file(
+        self, channel_id: str, thread_ts: str, file_id: str, *, title: str, look_first: bool = False
+    ) -> None:
+        await self._pacer.turn(channel_id)
+        await self.files.share(channel_id, thread_ts, file_id, title=title, look_first=look_first)
+
+    # Modals
+
+    async def open_modal(self, trigger_id: str, view: Mapping[str, Any]) -> str:
+        return await self._modals.open(trigger_id, view)
+
+    async def update_modal(self, view_id: str, view: Mapping[str, Any]) -> None:
+        await self._modals.update(view_id, view)
 
     # People and places
 

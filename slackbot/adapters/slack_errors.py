@@ -57,6 +57,8 @@ _PERMANENT: dict[str, tuple[str, str]] = {
     "msg_blocks_too_long": ("the blocks are too long", "This is a fault of DevFlow; please report it."),
     "invalid_blocks": ("Slack cannot show the blocks", "This is a fault of DevFlow; please report it."),
     "invalid_blocks_format": ("Slack cannot show the blocks", "This is a fault of DevFlow; please report it."),
+    "expired_trigger_id": ("the press is too old to open a form", "Press again."),
+    "exchanged_trigger_id": ("the press has opened a form already", "Press again."),
     "no_text": ("the message is empty", "This is a fault of DevFlow; please report it."),
     "user_not_in_channel": ("the person is not in the channel", "Ask them to join the channel first."),
     "messages_tab_disabled": (
@@ -79,6 +81,7 @@ _NOT_FOUND: dict[str, str] = {
     "user_not_visible": "DevFlow cannot see this person",
     "file_not_found": "there is no such file",
     "file_deleted": "the file was deleted",
+    "not_found": "the form is closed",
     "no_such_subteam": "there is no such user group",
     "subteam_not_found": "there is no such user group",
 }

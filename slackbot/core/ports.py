@@ -208,6 +208,19 @@ class Comparison:
     deletions: int
 
 
+@dataclass(frozen=True)
+class ChangedFile:
+    """One file of a comparison. `patch`: its hunks as git writes them; None where there are none to show (binary,
+    too large). `status`: added, modified, removed, renamed ... in the code host's words."""
+
+    filename: str
+    status: str
+    additions: int = 0
+    deletions: int = 0
+    patch: str | None = None
+    previous_filename: str | None = None
+
+
 class BranchTaken(Exception):
     """The branch name is in use (or cannot be made beside another, as `a/b` beside `a`)."""
 
@@ -241,6 +254,10 @@ class CodeHost(Protocol):
 
     async def compare(self, repository: Repository, base: str, head: str) -> Comparison:
         """`head` against `base`, both branch names or commit ids."""
+        ...
+
+    async def compare_files(self, repository: Repository, base: str, head: str) -> tuple[ChangedFile, ...]:
+        """What changed from where both have a common commit to `head`, file by file with its hunks; 300 at most."""
         ...
 
     async def open_pull_request(
@@ -375,6 +392,29 @@ class Chat(Protocol):
 
     async def read_file(self, file_id: str, limit_bytes: int) -> str:
         """The text of a file, `limit_bytes` at most."""
+        ...
+
+    def stream_file(self, file_id: str, limit_bytes: int) -> AsyncIterator[bytes]:
+        """The bytes of a file, piece by piece. `PermanentError` as soon as it shows that there are more than
+        `limit_bytes`, or that what came is not the file; `NotFound` when it is gone."""
+        ...
+
+    async def upload_bytes(self, filename: str, content: bytes) -> str:
+        """Hands `content` (not empty) over and returns the file's id; nobody sees it until it is shared."""
+        ...
+
+    async def share_file(
+        self, channel_id: str, thread_ts: str, file_id: str, *, title: str, look_first: bool = False
+    ) -> None:
+        """Shows a file of `upload_bytes` in the thread. `look_first`: it may have been shared there already."""
+        ...
+
+    async def open_modal(self, trigger_id: str, view: Mapping[str, Any]) -> str:
+        """Opens a modal for the person whose press gave `trigger_id` (good for 3 s, once); returns its view id."""
+        ...
+
+    async def update_modal(self, view_id: str, view: Mapping[str, Any]) -> None:
+        """Shows `view` in a modal that is open. `NotFound` when the person has closed it."""
         ...
 
     async def get_person(self, user_id: str) -> Person:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from slackbot.adapters.slack import SlackChat
-from slackbot.core.errors import NotFound, ThreadUnreachable
+from slackbot.core.errors import NotFound, PermanentError, ThreadUnreachable
 from slackbot.core.ports import Chat, Metadata
 from slackbot.sandbox.slack import SlackStandIn
 from tests.fakes.chat import FakeChat
@@ -29,6 +29,10 @@ class Workspace(Protocol):
     def archive(self) -> None: ...
     def reactions(self, ts: str) -> set[str]: ...
     def ephemerals(self) -> list[str]: ...
+    async def attach(self, filename: str, content: bytes) -> str: ...
+    def shared(self, thread_ts: str) -> list[tuple[str, bytes]]: ...
+    def press(self) -> str: ...
+    def close_modals(self) -> None: ...
 
 
 class FakeWorkspace:
@@ -57,6 +61,25 @@ class FakeWorkspace:
 
     def ephemerals(self) -> list[str]:
         return [item.text for item in self.fake.ephemerals]
+
+    async def attach(self, filename: str, content: bytes) -> str:
+        return self.fake.attach(filename, content)
+
+    def shared(self, thread_ts: str) -> list[tuple[str, bytes]]:
+        return [
+            (title, upload.content)
+            for upload in self.fake.uploads.values()
+            for channel_id, ts, title in upload.shares
+            if (channel_id, ts) == (HERE, thread_ts)
+        ]
+
+    def press(self) -> str:
+        trigger_id = f"trigger{len(self.fake.calls)}"
+        self.fake.triggers.add(trigger_id)
+        return trigger_id
+
+    def close_modals(self) -> None:
+        self.fake.modals.clear()
 
 
 class SlackWorkspace:
@@ -89,6 +112,27 @@ class SlackWorkspace:
 
     def ephemerals(self) -> list[str]:
         return [call.args["text"] for call in self.slack.calls if call.method == "chat.postEphemeral"]
+
+    async def attach(self, filename: str, content: bytes) -> str:
+        file_id = self.slack.files.upload_as_person("U0ADA", filename, content)
+        await self.slack.people.post_message("U0ADA", HERE, "look", file_ids=[file_id])
+        return file_id
+
+    def shared(self, thread_ts: str) -> list[tuple[str, bytes]]:
+        files = self.slack.files
+        messages = self.slack.people.thread("U0ADA", HERE, thread_ts)
+        return [
+            (files.get(file["id"])["title"], files.content(file["id"]))
+            for message in messages
+            for file in message.get("files", [])
+        ]
+
+    def press(self) -> str:
+        return self.slack._interactions.new_trigger("U0ADA")
+
+    def close_modals(self) -> None:
+        for view in self.slack.views.stack("U0ADA"):
+            self.slack.views.close(view)
 
 
 @pytest.fixture(params=["fake", "slack"])
@@ -264,3 +308,41 @@ async def test_a_permalink_leads_to_the_message(workspace: Workspace) -> None:
     assert link is not None
     assert said_ts.replace(".", "") in link
     assert await workspace.chat.get_permalink(HERE, "1699999999.000001") is None
+
+
+MODAL = {"type": "modal", "title": {"type": "plain_text", "text": "Files"}, "blocks": [{"type": "divider"}]}
+
+
+async def test_a_persons_file_is_read_as_it_is(workspace: Workspace) -> None:
+    """Every byte of it, in pieces; one that is larger than allowed, or unknown, is refused."""
+    content = bytes(range(256)) * 1000
+    file_id = await workspace.attach("picture.png", content)
+    assert b"".join([piece async for piece in workspace.chat.stream_file(file_id, len(content))]) == content
+    with pytest.raises(PermanentError):
+        _ = [piece async for piece in workspace.chat.stream_file(file_id, len(content) - 1)]
+    with pytest.raises(NotFound):
+        _ = [piece async for piece in workspace.chat.stream_file("F0NOWHERE", 1000)]
+
+
+async def test_bytes_are_shown_once_they_are_shared(workspace: Workspace) -> None:
+    """Nobody sees an upload before it is shared; looked for first, it is not shared a second time."""
+    chat = workspace.chat
+    root_ts = await workspace.say("U0ADA", "root")
+    file_id = await chat.upload_bytes("plot.png", b"\x89PNG\x00")
+    assert workspace.shared(root_ts) == []
+    await chat.share_file(HERE, root_ts, file_id, title="plot.png")
+    await chat.share_file(HERE, root_ts, file_id, title="plot.png", look_first=True)
+    assert workspace.shared(root_ts) == [("plot.png", b"\x89PNG\x00")]
+
+
+async def test_a_form_is_opened_and_changed(workspace: Workspace) -> None:
+    """A press opens one form; a form that was closed is NotFound."""
+    chat = workspace.chat
+    trigger_id = workspace.press()
+    view_id = await chat.open_modal(trigger_id, MODAL)
+    await chat.update_modal(view_id, MODAL)
+    with pytest.raises(PermanentError):
+        await chat.open_modal(trigger_id, MODAL)
+    workspace.close_modals()
+    with pytest.raises(NotFound):
+        await chat.update_modal(view_id, MODAL)

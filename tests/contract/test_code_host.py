@@ -310,3 +310,16 @@ async def test_no_token_after_the_app_is_removed(hub: Hub, shop: Repository) -> 
     with pytest.raises((NotFound, PermanentError)) as caught:
         await hub.code_host.mint_token(shop)
     assert "acme/shop" in str(caught.value)
+
+
+async def test_shows_what_changed_file_by_file(hub: Hub, shop: Repository) -> None:
+    """Each file of a comparison with its hunks, as git writes them."""
+    branch = await hub.code_host.get_branch(shop, "main")
+    assert branch is not None
+    await hub.code_host.create_branch(shop, "devflow/diff", branch.head_sha)
+    await hub.push("devflow/diff", {"new.txt": "one\ntwo\n"})
+    (file,) = await hub.code_host.compare_files(shop, "main", "devflow/diff")
+    assert (file.filename, file.status, file.additions, file.deletions) == ("new.txt", "added", 2, 0)
+    assert file.patch is not None
+    assert file.patch.splitlines() == ["@@ -0,0 +1,2 @@", "+one", "+two"]
+    assert await hub.code_host.compare_files(shop, "main", "main") == ()

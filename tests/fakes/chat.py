@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from slackbot.core.errors import DevflowError, NotFound, TemporaryError, ThreadUnreachable
+from slackbot.core.errors import DevflowError, NotFound, PermanentError, TemporaryError, ThreadUnreachable
 from slackbot.core.ports import Blocks, Channel, Message, Metadata, Person
 
 BOT_USER_ID = "U0DEVFLOW"
@@ -70,6 +70,15 @@ class FakeFile:
 
 
 @dataclass
+class FakeUpload:
+    """A file of bytes, by the bot or by a person; `shares` are (channel_id, thread_ts, title)."""
+
+    filename: str
+    content: bytes
+    shares: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+@dataclass
 class _Failure:
     error: DevflowError
     times: int
@@ -85,6 +94,11 @@ class FakeChat:
         self.deleted: list[FakeMessage] = []
         self.ephemerals: list[FakeEphemeral] = []
         self.files: dict[str, FakeFile] = {}
+        self.uploads: dict[str, FakeUpload] = {}
+        self.triggers: set[str] = set()
+        """Presses that may open a modal; each opens one."""
+        self.modals: dict[str, Mapping[str, Any]] = {}
+        """What each open modal shows, by its view id."""
         self.people: dict[str, Person] = {}
         self.channels: dict[str, Channel] = {}
         self.user_groups: dict[str, frozenset[str]] = {}
@@ -116,6 +130,12 @@ class FakeChat:
     def say(self, user_id: str, channel_id: str, text: str, thread_ts: str | None = None) -> str:
         """A person's message; returns its ts."""
         return self._put(FakeMessage(channel_id, self._next_ts(), user_id, text, thread_ts=thread_ts)).ts
+
+    def attach(self, filename: str, content: bytes) -> str:
+        """A person's file; returns its id."""
+        file_id = f"F{next(self._sequence):08d}"
+        self.uploads[file_id] = FakeUpload(filename, content)
+        return file_id
 
     def fail(self, method: str, error: DevflowError, *, times: int = 1, after: bool = False) -> None:
         """The next `times` calls of `method` (a name of the port) raise `error`; `after`: once they took effect."""
@@ -268,6 +288,49 @@ class FakeChat:
         if file_id not in self.files:
             raise NotFound(f"There is no file {file_id}.")
         return self.files[file_id].content.encode()[:limit_bytes].decode("utf-8", "ignore")
+
+    async def stream_file(self, file_id: str, limit_bytes: int) -> AsyncIterator[bytes]:
+        self._begin("stream_file", file_id=file_id)()
+        if file_id not in self.uploads:
+            raise NotFound(f"There is no file {file_id}.")
+        content = self.uploads[file_id].content
+        if len(content) > limit_bytes:
+            raise PermanentError(f"The file {file_id} is larger than {limit_bytes} bytes.")
+        for start in range(0, len(content), 64 * 1024):
+            yield content[start : start + 64 * 1024]
+
+    async def upload_bytes(self, filename: str, content: bytes) -> str:
+        ended = self._begin("upload_bytes", filename=filename)
+        file_id = self.attach(filename, content)
+        ended()
+        return file_id
+
+    async def share_file(
+        self, channel_id: str, thread_ts: str, file_id: str, *, title: str, look_first: bool = False
+    ) -> None:
+        ended = self._begin("share_file", channel_id=channel_id, thread_ts=thread_ts, file_id=file_id)
+        self._writable(channel_id, thread_ts)
+        shares = self.uploads[file_id].shares
+        if not (look_first and any(share[:2] == (channel_id, thread_ts) for share in shares)):
+            shares.append((channel_id, thread_ts, title))
+        ended()
+
+    async def open_modal(self, trigger_id: str, view: Mapping[str, Any]) -> str:
+        ended = self._begin("open_modal", trigger_id=trigger_id, view=view)
+        if trigger_id not in self.triggers:
+            raise PermanentError("This trigger is no longer good.")
+        self.triggers.discard(trigger_id)
+        view_id = f"V{next(self._sequence):08d}"
+        self.modals[view_id] = view
+        ended()
+        return view_id
+
+    async def update_modal(self, view_id: str, view: Mapping[str, Any]) -> None:
+        ended = self._begin("update_modal", view_id=view_id, view=view)
+        if view_id not in self.modals:
+            raise NotFound("This form is closed.")
+        self.modals[view_id] = view
+        ended()
 
     async def get_person(self, user_id: str) -> Person:
         self._begin("get_person", user_id=user_id)()

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from slackbot.core.errors import DevflowError, NotFound, PermanentError
-from slackbot.core.ports import AccessToken, BranchRef, BranchTaken, Comparison, PullRequest, Repository
+from slackbot.core.ports import AccessToken, BranchRef, BranchTaken, ChangedFile, Comparison, PullRequest, Repository
 from slackbot.core.repository_name import RepositoryName
 
 _IMPOSSIBLE = re.compile(r"\.\.|[\s~^:?*\[\\]|//|@\{|^[-/.]|[/.]$|\.lock$|^$")
@@ -173,6 +173,18 @@ class FakeCodeHost:
             deletions=deleted,
         )
 
+    async def compare_files(self, repository: Repository, base: str, head: str) -> tuple[ChangedFile, ...]:
+        await self.compare(repository, base, head)
+        fake = self._of(repository)
+        before, after = (self._ancestors(fake, fake.branches.get(name, name)) for name in (base, head))
+        common = next(sha for sha in after if sha in before)
+        old, new = fake.commits[common][1], fake.commits[after[0]][1]
+        return tuple(
+            _changed_file(path, old.get(path), new.get(path))
+            for path in sorted({*old, *new})
+            if old.get(path) != new.get(path)
+        )
+
     async def open_pull_request(
         self, repository: Repository, *, head: str, base: str, title: str, body: str, draft: bool = False
     ) -> PullRequest:
@@ -240,3 +252,14 @@ class FakeCodeHost:
             found.append(sha)
             sha = fake.commits[sha][0]
         return found
+
+
+def _changed_file(path: str, old: str | None, new: str | None) -> ChangedFile:
+    lines = list(difflib.unified_diff((old or "").splitlines(), (new or "").splitlines(), lineterm=""))[2:]
+    return ChangedFile(
+        filename=path,
+        status="added" if old is None else "removed" if new is None else "modified",
+        additions=sum(line.startswith("+") for line in lines),
+        deletions=sum(line.startswith("-") for line in lines),
+        patch="\n".join(lines) or None,
+    )
