@@ -124,6 +124,8 @@ class FrontDesk:
                     prompt=command.prompt,
                     base_branch=command.base_branch,
                     agent=command.agent,
+                    model=command.model,
+                    mode=command.mode,
                 )
             )
             return None

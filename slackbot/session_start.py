@@ -33,7 +33,7 @@ CHECK_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class StartRequest:
-    """What a person asked for. `base_branch` and `agent` are None where they said nothing."""
+    """What a person asked for. `base_branch`, `agent`, `model` and `mode` are None where they said nothing."""
 
     user_id: str
     channel_id: str
@@ -41,6 +41,8 @@ class StartRequest:
     prompt: str
     base_branch: str | None = None
     agent: str | None = None
+    model: str | None = None
+    mode: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class SessionStarter:
                 "GitHub or Slack took too long to answer, so nothing was started.", "Try again in a moment."
             ) from error
         base_branch = request.base_branch or repository.default_branch
-        agent = request.agent or self._policies.agent_of(repository.name) or self._default_agent
+        agent, model, mode = self._choice(request, repository.name)
         language = await self._admission.language(request.user_id)
         view = root(
             request.prompt,
@@ -124,12 +126,18 @@ class SessionStarter:
             language=language,
         )
         metadata = root_metadata(
-            repository=repository.name, base_branch=base_branch, agent=agent, user_id=request.user_id
+            repository=repository.name,
+            base_branch=base_branch,
+            agent=agent,
+            user_id=request.user_id,
+            model=model,
+            mode=mode,
         )
         thread_ts = await self._chat.post_message(
             request.channel_id, text=view.text, blocks=view.blocks, metadata=metadata
         )
         session = self._new_session(request, repository, thread_ts, base_branch, agent, language)
+        session = replace(session, model=model, mode=mode)
         place.session_id = session.session_id
         session = await self._with_first_turn(session, request.prompt)
         try:
@@ -170,6 +178,7 @@ class SessionStarter:
         repository = await self._check(request, place, must_post=False)
         language = await self._admission.language(wish.user_id)
         session = self._new_session(request, repository, thread_ts, wish.base_branch, wish.agent, language)
+        session = replace(session, model=wish.model, mode=wish.mode)
         if wish.branch_name is None:
             session = await self._with_first_turn(session, request.prompt)
         else:
@@ -212,6 +221,15 @@ class SessionStarter:
                 f"Leave `base=` out to start from `{repository.default_branch}`.",
             )
         return repository
+
+    def _choice(self, request: StartRequest, name: RepositoryName) -> tuple[str, str | None, str | None]:
+        """Agent, model and mode: what the person said, else the rule for the repository, else the usual agent."""
+        rule = self._policies.of(name)
+        ruled = (rule.agent, rule.model, rule.mode) if rule is not None else (None, None, None)
+        agent = request.agent or ruled[0] or self._default_agent
+        # Models and modes are an agent's own: those of the rule are for the rule's agent.
+        fits = ruled[0] is None or agent == ruled[0]
+        return agent, request.model or (ruled[1] if fits else None), request.mode or (ruled[2] if fits else None)
 
     def _new_session(
         self,

@@ -16,18 +16,21 @@ SESSION_VERBS = ("status", "stop", "cancel", "pr", "retry")
 VERBS = ("start", "list", *SESSION_VERBS, "help")
 THREAD_VERBS = (*SESSION_VERBS, "help")
 
-_OPTION = re.compile(r"(base|agent)=(?:\"([^\"]*)\"|(\S+))\s*", re.IGNORECASE)
+_OPTION = re.compile(r"(base|agent|model|mode)=(?:\"([^\"]*)\"|(\S+))\s*", re.IGNORECASE)
+_CHOICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,99}", re.ASCII)
 _REF = re.compile(r"(?!-)(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)))[^\x00-\x20~^:?*\[\\\x7f]{1,200}(?<![./])\Z")
 
 
 @dataclass(frozen=True)
 class StartCommand:
-    """`/devflow start [owner/repo] [base=BRANCH] [agent=NAME] PROMPT`."""
+    """`/devflow start [owner/repo] [base=BRANCH] [agent=NAME] [model=NAME] [mode=NAME] PROMPT`."""
 
     repository: RepositoryName
     prompt: str
     base_branch: str | None = None
     agent: str | None = None
+    model: str | None = None
+    mode: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,20 @@ def check_base_branch(name: str) -> str:
     return name
 
 
+def is_choice(text: str) -> bool:
+    """Whether this can be the id of a model or of a mode."""
+    return bool(_CHOICE.fullmatch(text))
+
+
+def check_choice(name: str, value: str) -> str:
+    """A model's or a mode's id, as agents and providers write them, or `UsageError`. `name` is `model` or `mode`."""
+    if not is_choice(value):
+        raise UsageError(
+            f"`{_shown(value)}` is not the name of a {name}.", f"Leave `{name}=` out to use the usual one."
+        )
+    return value
+
+
 def _start(text: str, hosts: frozenset[str]) -> StartCommand:
     word, rest = _first_word(text.strip())
     if not word:
@@ -159,7 +176,8 @@ def _start(text: str, hosts: frozenset[str]) -> StartCommand:
     agent = options.get("agent")
     if agent is not None and not agent.strip():
         raise UsageError("`agent=` is empty.", "Leave it out to use the usual agent.")
-    return StartCommand(repository, prompt, base, agent)
+    model, mode = (check_choice(name, options[name]) if name in options else None for name in ("model", "mode"))
+    return StartCommand(repository, prompt, base, agent, model, mode)
 
 
 def _first_word(text: str) -> tuple[str, str]:

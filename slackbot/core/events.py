@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from slackbot.core.ports import TaskObservation
 from slackbot.core.session import EndedBy, TurnState
+from slackbot.core.spending import Counted, Reached, SpendingLimits
 
 
 @dataclass(frozen=True)
@@ -222,6 +223,32 @@ class TurnEnded(Event):
     steps: tuple[Mapping[str, str], ...] = ()
     shortened: bool = False
     held: bool = False
+
+
+# ------------------------------------------------------------------------------------ from the models
+
+
+@dataclass(frozen=True)
+class ModelsUsed(Event):
+    """What calls of models used since this was last told: (turn id or "", provider/model, counts).
+
+    `reached`: limits beyond the session, which the ledger of the month found used to 80 % or more. Names no launch:
+    what an older worker used was used.
+    """
+
+    used: tuple[tuple[str, str, Counted], ...]
+    limits: SpendingLimits = field(default_factory=SpendingLimits)
+    reached: tuple[Reached, ...] = ()
+
+
+@dataclass(frozen=True)
+class SpendingExtended(Event):
+    """An administrator grants the session's limits once more, or (`scopes`) those of the month, kept in the ledger."""
+
+    user_id: str
+    session_too: bool = True
+    scopes: tuple[str, ...] = ()
+    request_id: str | None = None
 
 
 # ----------------------------------------------------------------------------- from Slack's own answers

@@ -27,13 +27,14 @@ from slackbot.core.session import (
     Turn,
     TurnState,
 )
+from slackbot.core.spending import Spending
 
 T = TypeVar("T")
 
 
 _DEFAULTS: dict[type, dict[str, Any]] = {
     kind: {field.name: field.default for field in fields(kind) if field.name != "extra"}
-    for kind in (Session, Turn, Thread, Notice, TaskState, Branch, PullRequestState, Lease, Ended)
+    for kind in (Session, Turn, Thread, Notice, TaskState, Branch, PullRequestState, Lease, Ended, Spending)
 }
 """The fields of each value but `extra`, with their defaults (MISSING: it has none). Asking `dataclasses` again for
 every value would be most of the time that reading a session takes."""
@@ -47,11 +48,12 @@ BUDGET_BYTES = 300 * 1024
 _TOP = (
     "session_id user_id repository_url branch_name initial_prompt github_installation_id created_at updated_at ttl "
     "base_branch agent launch write_version due_at ecs_cluster_arn ecs_task_arn ecs_task_definition_arn pr_number "
-    "pr_url editor_url error_message error_remedy dropped_ts"
+    "pr_url editor_url model mode error_message error_remedy dropped_ts"
 ).split()
 
 _KNOWN = frozenset(
-    "repository_owner repository_name status history slack task branch pull_request lease ended asides heard".split()
+    "repository_owner repository_name status history slack task branch pull_request spending lease ended asides "
+    "heard".split()
 ).union(_TOP)
 
 _NUMBERS = frozenset("github_installation_id created_at updated_at ttl launch write_version due_at pr_number".split())
@@ -73,6 +75,7 @@ def to_item(session: Session) -> Item:
         task=_flat(session.task),
         branch=_flat(session.branch),
         pull_request=_flat(session.pull_request),
+        spending=_flat_spending(session.spending),
         lease=_flat(session.lease) if session.lease else None,
         ended=_flat(session.ended) if session.ended else None,
         asides=list(session.asides),
@@ -113,6 +116,7 @@ def _from_item(item: Item) -> Session:
         task=_build(TaskState, item.get("task", {})),
         branch=_build(Branch, item.get("branch", {})),
         pull_request=_build(PullRequestState, item.get("pull_request", {})),
+        spending=_spending(item.get("spending", {})),
         lease=_build(Lease, item["lease"]) if item.get("lease") else None,
         ended=_ended(item["ended"]) if item.get("ended") else None,
         asides=tuple(item.get("asides", ())),
@@ -160,6 +164,15 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
     turn["context"] = tuple(turn.get("context", ()))
     turn["steps"] = tuple(dict(step) for step in turn.get("steps", ()))
     return _build(Turn, turn)
+
+
+def _flat_spending(spending: Spending) -> dict[str, Any]:
+    flat = _flat(spending)
+    return {name: value for name, value in flat.items() if value or name not in ("counted", "models")}
+
+
+def _spending(entry: Mapping[str, Any]) -> Spending:
+    return _build(Spending, {**entry, "told": tuple(entry["told"])} if "told" in entry else entry)
 
 
 def _ended(entry: Mapping[str, Any]) -> Ended:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from slackbot.core.command_text import is_choice
 from slackbot.core.errors import Refused
 from slackbot.core.events import Limits
 from slackbot.core.policy_lines import PolicyLines
@@ -57,6 +58,10 @@ class RepositoryPolicy:
     memory: str | None = None
     """MiB of the task."""
     agent: str | None = None
+    model: str | None = None
+    """Which model the agent uses where nobody names one."""
+    mode: str | None = None
+    """Which of the agent's modes is set where nobody names one."""
     channels: tuple[str, ...] | None = None
     limits: tuple[tuple[str, int], ...] = ()
     """Names of `LIMITS` and seconds."""
@@ -146,6 +151,8 @@ class _Reader:
             cpu=self._text(number, table, "cpu", _UNITS.fullmatch, 'CPU units as text, such as "1024" for one vCPU'),
             memory=self._text(number, table, "memory", _UNITS.fullmatch, 'MiB as text, such as "4096"'),
             agent=self._text(number, table, "agent", _is_command, "an agent's name or a command line"),
+            model=self._text(number, table, "model", is_choice, "the id of a model"),
+            mode=self._text(number, table, "mode", is_choice, "the id of one of the agent's modes"),
             channels=self._channels(number, table),
             limits=self._limits(number, table),
             line=line,
@@ -219,7 +226,7 @@ class _Reader:
         self._faults.append((line, what))
 
 
-_KEYS = ("match", "task_definition", "cpu", "memory", "agent", "channels", "limits")
+_KEYS = ("match", "task_definition", "cpu", "memory", "agent", "model", "mode", "channels", "limits")
 
 
 def _is_glob(text: str) -> bool:

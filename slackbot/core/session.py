@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from slackbot.core.repository_name import RepositoryName
+from slackbot.core.spending import Spending
 
 TTL_SECONDS = 24 * 3600
 """An item may be removed this long after it was created or last updated."""
@@ -231,11 +232,16 @@ class Session:
     pr_number: int | None = None
     pr_url: str | None = None
     editor_url: str | None = None
+    model: str | None = None
+    """Which model the agent is to use; absent = its own choice."""
+    mode: str | None = None
+    """Which of the agent's modes is set; absent = the best one that needs nobody's yes."""
     error_message: str | None = None
     error_remedy: str | None = None
     task: TaskState = field(default_factory=TaskState)
     branch: Branch = field(default_factory=Branch)
     pull_request: PullRequestState = field(default_factory=PullRequestState)
+    spending: Spending = field(default_factory=Spending)
     ended: Ended | None = None
     asides: tuple[str, ...] = ()
     heard: tuple[str, ...] = ()
@@ -325,6 +331,8 @@ def card_key(session: Session) -> str:
         session.base_branch,
         session.user_id,
         session.agent,
+        session.model,
+        session.mode,
         session.task.last_status,
         session.task.stop_code,
         session.task.stopped_reason,

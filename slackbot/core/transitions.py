@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from slackbot.core import events as ev
-from slackbot.core import session_rules, task_rules, turn_rules
+from slackbot.core import session_rules, spending_rules, task_rules, turn_rules
 from slackbot.core.errors import Fenced, IllegalTransition
 from slackbot.core.session import MAX_HEARD, Session, Status
 
@@ -30,6 +30,8 @@ _ANYWHERE: dict[type[ev.Event], None] = dict.fromkeys(
         ev.CardTold,
         ev.ThreadLost,
         ev.TurnEnded,
+        ev.ModelsUsed,
+        ev.SpendingExtended,
     )
 )
 
@@ -156,6 +158,8 @@ _HANDLERS: dict[type[ev.Event], Callable[..., Session]] = {
     ev.WorkerLeft: task_rules.worker_left,
     ev.TurnClaimed: turn_rules.claim,
     ev.TurnEnded: turn_rules.end_turn,
+    ev.ModelsUsed: spending_rules.models_used,
+    ev.SpendingExtended: spending_rules.spending_extended,
     ev.AnswerPosted: turn_rules.answer_posted,
     ev.NoticePosted: session_rules.notice_posted,
     ev.CardTold: session_rules.card_told,

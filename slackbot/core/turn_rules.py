@@ -108,12 +108,19 @@ def end_turn(session: Session, event: ev.TurnEnded, now: int) -> Session:
             files_changed=event.files_changed,
             additions=event.additions,
             deletions=event.deletions,
-            usage=dict(event.usage) if event.usage else None,
+            usage=_usage(turn, event),
             steps=event.steps,
             shortened=turn.shortened or shortened or event.shortened,
             held=event.held,
         )
     )
+
+
+def _usage(turn: Turn, event: ev.TurnEnded) -> dict[str, int] | None:
+    """What the gateway counted (it has `calls`) is the provider's own word; else what the agent told."""
+    if turn.usage and "calls" in turn.usage:
+        return dict(turn.usage)
+    return dict(event.usage) if event.usage else None
 
 
 def request_cancel(session: Session, user_id: str, now: int) -> Session:

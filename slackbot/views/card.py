@@ -65,6 +65,8 @@ class RootRequest:
     user_id: str
     branch_name: str | None = None
     """The working branch, once a session was stored for this root; absent = only the root was ever written."""
+    model: str | None = None
+    mode: str | None = None
 
 
 def card(session: Session, *, agent_note: str | None = None) -> View:
@@ -75,7 +77,7 @@ def card(session: Session, *, agent_note: str | None = None) -> View:
         repository=repository_link(session.repository.full_name, session.repository_url),
         branch=say(language, "card.branch_from", branch=branch_link(session), base=code(session.base_branch)),
         user_id=session.user_id,
-        agent=session.agent,
+        agent=_agent(session),
         language=language,
     )
     blocks.append(section(_situation(session)))
@@ -138,10 +140,19 @@ def root_text(prompt: str, limit: int = MAX_TEXT) -> str:
     return shown(prompt, limit) or NO_WORDS
 
 
-def root_metadata(*, repository: RepositoryName, base_branch: str, agent: str, user_id: str) -> Metadata:
+def root_metadata(
+    *,
+    repository: RepositoryName,
+    base_branch: str,
+    agent: str,
+    user_id: str,
+    model: str | None = None,
+    mode: str | None = None,
+) -> Metadata:
     """What was asked for, for the case that only the root was written before a crash."""
     payload = {"repository": repository.full_name, "base_branch": base_branch, "agent": agent, "user_id": user_id}
-    return Metadata(ROOT_EVENT_TYPE, payload)
+    chosen = {name: value for name, value in (("model", model), ("mode", mode)) if value}
+    return Metadata(ROOT_EVENT_TYPE, {**payload, **chosen})
 
 
 def card_metadata(session: Session) -> Metadata:
@@ -151,6 +162,8 @@ def card_metadata(session: Session) -> Metadata:
         base_branch=session.base_branch,
         agent=session.agent,
         user_id=session.user_id,
+        model=session.model,
+        mode=session.mode,
     )
     stored = {"session_id": session.session_id, "branch_name": session.branch_name}
     return Metadata(ROOT_EVENT_TYPE, {**asked.event_payload, **stored})
@@ -175,9 +188,9 @@ def parse_root_metadata(mapping: Mapping[str, Any] | None) -> RootRequest | None
         return None
     owner, _, name = texts[0].partition("/")
     try:
-        branch_name = payload.get("branch_name")
-        branch_name = branch_name if isinstance(branch_name, str) and branch_name else None
-        return RootRequest(RepositoryName(owner, name), texts[1], texts[2], texts[3], branch_name)
+        more = (payload.get(name) for name in ("branch_name", "model", "mode"))
+        given = (value if isinstance(value, str) and value else None for value in more)
+        return RootRequest(RepositoryName(owner, name), texts[1], texts[2], texts[3], *given)
     except UsageError:
         return None
 
@@ -195,6 +208,11 @@ def _head(prompt: str, *, repository: str, branch: str, user_id: str, agent: str
             (say(language, "card.agent"), shown_line(agent, 100)),
         ),
     ]
+
+
+def _agent(session: Session) -> str:
+    """The agent, and the model and the mode that somebody chose."""
+    return ", ".join(part for part in (session.agent, session.model, session.mode) if part)
 
 
 def _situation(session: Session) -> str:

@@ -21,6 +21,7 @@ from slackbot.core.session import (
     Turn,
     TurnState,
 )
+from slackbot.core.spending import COUNTS, Spending
 
 words = st.text(min_size=1, max_size=60)
 times = st.integers(min_value=0, max_value=4_000_000_000)
@@ -105,6 +106,18 @@ sessions = st.builds(
     ttl=times,
     base_branch=words,
     agent=words,
+    model=maybe(words),
+    mode=maybe(words),
+    spending=st.builds(
+        Spending,
+        counted=st.dictionaries(st.sampled_from(COUNTS), counts, max_size=4),
+        models=st.dictionaries(
+            words, st.dictionaries(st.sampled_from(COUNTS), counts, min_size=1, max_size=2), max_size=2
+        ),
+        extended=st.integers(min_value=0, max_value=9),
+        told=st.lists(words, max_size=2).map(tuple),
+        extra=foreign,
+    ),
     thread=st.builds(
         Thread,
         team_id=words,

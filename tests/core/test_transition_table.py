@@ -49,6 +49,11 @@ _MAKE: dict[type[ev.Event], Callable[[Session], list[ev.Event]]] = {
         for turn_id in ("none", *(turn.turn_id for turn in s.history))
     ],
     ev.AnswerPosted: lambda s: [ev.AnswerPosted(s.history[0].turn_id, "1.1"), ev.AnswerPosted("none", "1.1")],
+    ev.ModelsUsed: lambda s: [
+        ev.ModelsUsed(((turn_id, "anthropic/m", {"calls": 1, "input_tokens": 5}),))
+        for turn_id in ("", "none", *(turn.turn_id for turn in s.history))
+    ],
+    ev.SpendingExtended: lambda s: [ev.SpendingExtended("U9"), ev.SpendingExtended("U9", session_too=False)],
     ev.NoticePosted: lambda s: [ev.NoticePosted("none", "1.1")],
     ev.CardTold: lambda s: [ev.CardTold("abc", "1.1")],
     ev.ThreadLost: lambda s: [ev.ThreadLost("is_archived")],

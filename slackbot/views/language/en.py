@@ -152,7 +152,7 @@ TEXTS: dict[str, Template] = {
     "help.text": "How to use {command}",
     "help.head": "*DevFlow* turns a thread into a development session: one branch, one worker with an agent, one thread.",
     "help.line": "• `{command} {words}` – {meaning}",
-    "help.start": "begin a session; `base=BRANCH` and `agent=NAME` go before the prompt",
+    "help.start": "begin a session; `base=BRANCH`, `agent=NAME`, `model=NAME` and `mode=NAME` go before the prompt",
     "help.list": "your sessions",
     "help.status": "how a session is doing",
     "help.stop": "end a session; what is pushed stays",

@@ -148,7 +148,7 @@ TEXTS: dict[str, Template] = {
         "*DevFlow* はスレッドを開発セッションにします。1 つのスレッドに、ブランチ 1 本とエージェント付きのワーカー 1 つ。"
     ),
     "help.line": "• `{command} {words}` – {meaning}",
-    "help.start": "セッションを始める。`base=ブランチ` と `agent=名前` は指示の前に書く",
+    "help.start": "セッションを始める。`base=ブランチ`、`agent=名前`、`model=名前`、`mode=名前` は指示の前に書く",
     "help.list": "自分のセッション一覧",
     "help.status": "セッションの状況",
     "help.stop": "セッションを終える。プッシュ済みの内容は残る",
