@@ -1,61 +1,43 @@
-"""The port `CodeHost` on GitHub, by PyGithub: repositories, branches, pull requests, tokens.
+"""The port `CodeHost` on GitHub, by PyGithub: the App, its repositories and tokens. Refs, pull requests, checks
+and lists are the rooms it is made of.
 
 Calls come from the engine and the gateway; each runs in a thread of this adapter's own pool and goes to
-GitHub's REST API. Nothing of PyGithub leaves this file, and no exception of it either.
+GitHub's REST API, or to GraphQL for the look at many pull requests. Nothing of PyGithub leaves these files, and
+no exception of it either.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import structlog
 from github import Github, GithubException
 from github.GithubException import UnknownObjectException
-from github.PullRequest import PullRequest as PyGithubPullRequest
 from github.Repository import Repository as PyGithubRepository
 
 from slackbot.adapters.github_app import GithubApp, describe_app
+from slackbot.adapters.github_checks import GithubChecks
 from slackbot.adapters.github_client import Fresh, GithubConnection, web_host
-from slackbot.adapters.github_errors import (
-    github_messages,
-    no_commits_yet,
-    nothing_to_open,
-    outcome_is_unknown,
-    translate,
-)
-from slackbot.core.errors import DevflowError, NotFound, PermanentError, TemporaryError, UsageError
-from slackbot.core.ports import (
-    AccessToken,
-    BranchRef,
-    BranchTaken,
-    ChangedFile,
-    Comparison,
-    PullRequest,
-    Repository,
-)
+from slackbot.adapters.github_graphql import Budget
+from slackbot.adapters.github_lists import FORM_ENTRIES, FORM_KEPT_SECONDS, GithubLists, Tagged
+from slackbot.adapters.github_pulls import GithubPullRequests
+from slackbot.adapters.github_refs import BRANCHES_ENTRIES, BRANCHES_KEPT_SECONDS, GithubRefs
+from slackbot.core.code_host import AccessToken, Repository
+from slackbot.core.errors import NotFound, PermanentError
 from slackbot.core.repository_name import RepositoryName
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
 _REPOSITORY_KEPT_SECONDS = 60.0
 _LIST_KEPT_SECONDS = 300.0
 _REPOSITORIES_KEPT = 512
 _REPOSITORIES_LISTED = 5000
-_TITLE_CHARACTERS = 256
-_BODY_CHARACTERS = 65_536
 _WORKER_PERMISSIONS = {"contents": "write", "metadata": "read"}
-# What `git check-ref-format` forbids; also keeps a name from leaving its place in a URL.
-_BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|^[-/.]|/\.|[/.]$|\.lock(/|$)|^@$")
 
 
-class GithubCodeHost:
+class GithubCodeHost(GithubRefs, GithubPullRequests, GithubChecks, GithubLists):
     """`CodeHost` of `core.ports`. One object serves the whole process; `close()` waits for calls under way.
 
     `private_key` is PEM text; one that cannot sign is a `ConfigError`. `threads` bounds the calls in flight.
@@ -72,18 +54,23 @@ class GithubCodeHost:
         seconds_between_requests: float | None = None,
         seconds_between_writes: float | None = None,
     ) -> None:
-        self._scheme = urlsplit(api_url).scheme
-        self._web_host = web_host(api_url)
-        self._github = GithubConnection(
+        connection = GithubConnection(
             api_url=api_url,
             app_id=app_id,
             private_key=private_key,
             seconds_between_requests=seconds_between_requests,
             seconds_between_writes=seconds_between_writes,
         )
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="github")
+        super().__init__(connection, threads)
+        self._scheme = urlsplit(api_url).scheme
+        self._web_host = web_host(api_url)
         self._repositories: Fresh[str, Repository] = Fresh(_REPOSITORY_KEPT_SECONDS, _REPOSITORIES_KEPT)
         self._lists: Fresh[None, list[RepositoryName]] = Fresh(_LIST_KEPT_SECONDS, 1)
+        self._branches = Fresh(BRANCHES_KEPT_SECONDS, BRANCHES_ENTRIES)
+        self._reviewers = Fresh(FORM_KEPT_SECONDS, FORM_ENTRIES)
+        self._templates = Fresh(FORM_KEPT_SECONDS, FORM_ENTRIES)
+        self._tagged = Tagged()
+        self._budget = Budget()
         self._app_url = ""
 
     @property
@@ -99,131 +86,6 @@ class GithubCodeHost:
         subject = "the list of repositories"
         return list(await self._lists.get(None, lambda: self._run(subject, self._list_repositories)))
 
-    async def get_branch(self, repository: Repository, branch_name: str) -> BranchRef | None:
-        if not _is_ref(branch_name):
-            return None
-
-        def ask(repo: PyGithubRepository) -> BranchRef | None:
-            try:
-                branch = repo.get_branch(branch_name)
-            except GithubException as error:
-                if error.status in {404, 409}:  # 409: the repository has no commits yet
-                    return None
-                raise
-            return BranchRef(branch.name, branch.commit.sha)
-
-        return await self._ask(f"the branch `{branch_name}` of `{repository.name}`", repository, ask)
-
-    async def create_branch(self, repository: Repository, branch_name: str, sha: str) -> BranchRef:
-        if not _is_ref(branch_name):
-            raise PermanentError(f"`{_shown(branch_name)}` cannot be the name of a branch.")
-
-        def ask(repo: PyGithubRepository) -> BranchRef:
-            try:
-                made = repo.create_git_ref(f"refs/heads/{branch_name}", sha)
-            except (GithubException, requests.RequestException) as error:
-                if isinstance(error, GithubException):
-                    if error.status == 409:
-                        raise no_commits_yet(repository) from None
-                    if error.status == 422 and _is_taken(repo, branch_name, error):
-                        raise BranchTaken(branch_name) from None
-                if outcome_is_unknown(error) and _head_of(repo, branch_name) == sha:
-                    return BranchRef(branch_name, sha)  # it had been made; only the answer was lost
-                raise
-            return BranchRef(branch_name, made.object.sha)
-
-        return await self._ask(f"the branch `{branch_name}` of `{repository.name}`", repository, ask, write=True)
-
-    async def delete_branch(self, repository: Repository, branch_name: str) -> None:
-        if not _is_ref(branch_name):
-            return
-
-        def ask(repo: PyGithubRepository) -> None:
-            path = f"{repo.url}/git/refs/heads/{quote(branch_name)}"
-            try:
-                repo.requester.requestJsonAndCheck("DELETE", path)
-            except GithubException as error:
-                gone = "does not exist" in "; ".join(github_messages(error)).lower()
-                if not (error.status in {404, 409} or (error.status == 422 and gone)):
-                    raise
-
-        await self._ask(f"the branch `{branch_name}` of `{repository.name}`", repository, ask, write=True)
-
-    async def compare(self, repository: Repository, base: str, head: str) -> Comparison:
-        """`head` against `base`. GitHub names the first 300 changed files only, so no more are counted."""
-        subject = f"`{_shown(base)}` or `{_shown(head)}` in `{repository.name}`"
-        if not (_is_ref(base) and _is_ref(head)):
-            raise NotFound(f"{subject} was not found on GitHub.")
-
-        def ask(repo: PyGithubRepository) -> Comparison:
-            found = repo.compare(base, head, comparison_commits_per_page=1)
-            files = found.files
-            return Comparison(
-                ahead_by=found.ahead_by,
-                behind_by=found.behind_by,
-                files_changed=len(files),
-                additions=sum(file.additions for file in files),
-                deletions=sum(file.deletions for file in files),
-            )
-
-        return await self._ask(subject, repository, ask)
-
-    async def compare_files(self, repository: Repository, base: str, head: str) -> tuple[ChangedFile, ...]:
-        """The files of a comparison. https://docs.github.com/en/rest/commits/commits#compare-two-commits"""
-        subject = f"`{_shown(base)}` or `{_shown(head)}` in `{repository.name}`"
-        if not (_is_ref(base) and _is_ref(head)):
-            raise NotFound(f"{subject} was not found on GitHub.")
-
-        def ask(repo: PyGithubRepository) -> tuple[ChangedFile, ...]:
-            # `patch` is absent where GitHub has none to show; PyGithub says None then.
-            return tuple(
-                ChangedFile(
-                    filename=file.filename,
-                    status=file.status,
-                    additions=file.additions,
-                    deletions=file.deletions,
-                    patch=file.patch or None,
-                    previous_filename=file.previous_filename or None,
-                )
-                for file in repo.compare(base, head, comparison_commits_per_page=1).files
-            )
-
-        return await self._ask(subject, repository, ask)
-
-    async def open_pull_request(
-        self, repository: Repository, *, head: str, base: str, title: str, body: str, draft: bool = False
-    ) -> PullRequest:
-        owner = repository.name.owner
-        title, body = _cut(" ".join(title.split()), _TITLE_CHARACTERS), _cut(body, _BODY_CHARACTERS)
-
-        def find(repo: PyGithubRepository) -> PullRequest | None:
-            for found in repo.get_pulls(state="open", head=f"{owner}:{head}", base=base):
-                return _pull_request(found, merged=False)
-            return None
-
-        def ask(repo: PyGithubRepository, draft: bool = draft) -> PullRequest:
-            try:
-                return _pull_request(repo.create_pull(base, head, title=title, body=body, draft=draft))
-            except (GithubException, requests.RequestException) as error:
-                said = "; ".join(github_messages(error)).lower() if isinstance(error, GithubException) else ""
-                if "no commits between" in said:
-                    raise nothing_to_open(head, base) from None
-                if draft and "draft pull requests are not supported" in said:
-                    return ask(repo, draft=False)
-                if "already exists" in said or outcome_is_unknown(error):
-                    found = find(repo)
-                    if found is not None:
-                        return found
-                raise
-
-        return await self._ask(f"a pull request from `{head}`", repository, ask, write=True)
-
-    async def get_pull_request(self, repository: Repository, number: int) -> PullRequest:
-        def ask(repo: PyGithubRepository) -> PullRequest:
-            return _pull_request(repo.get_pull(number))
-
-        return await self._ask(f"pull request #{number} of `{repository.name}`", repository, ask)
-
     async def mint_token(self, repository: Repository) -> AccessToken:
         def mint() -> AccessToken:
             token, expires_at = self._github.mint(repository.installation_id, _WORKER_PERMISSIONS, repository.name.name)
@@ -236,8 +98,8 @@ class GithubCodeHost:
         return await self._run("the App", lambda: describe_app(self._github.app()))
 
     async def close(self) -> None:
-        await self._repositories.settle()
-        await self._lists.settle()
+        for kept in (self._repositories, self._lists, self._branches, self._reviewers, self._templates):
+            await kept.settle()
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
         self._github.close()
 
@@ -313,68 +175,6 @@ class GithubCodeHost:
             f"Check the name, or install the App on the repository{link or '.'}",
         )
 
-    async def _ask(
-        self,
-        subject: str,
-        repository: Repository,
-        ask: Callable[[PyGithubRepository], T],
-        *,
-        write: bool = False,
-    ) -> T:
-        def call() -> T:
-            return self._github.as_installation(
-                repository.installation_id, lambda github: ask(github.get_repo(repository.name.full_name))
-            )
-
-        return await self._run(subject, call, write=write)
-
-    async def _run(self, subject: str, call: Callable[..., T], *arguments: Any, write: bool = False) -> T:
-        """Runs `call` in a thread; what it raises comes out as an error of `core.errors`."""
-
-        def guarded() -> T:
-            try:
-                return call(*arguments)
-            except (DevflowError, BranchTaken) as error:
-                if isinstance(error, UsageError):
-                    raise translate(ValueError(), subject) from None
-                raise
-            except Exception as error:
-                if isinstance(error, GithubException) and error.status == 401:
-                    self._github.forget_jwt()
-                told = translate(error, subject, write=write)
-                log.info(
-                    "github_call_failed",
-                    subject=subject,
-                    error=type(error).__name__,
-                    status=error.status if isinstance(error, GithubException) else None,
-                    temporary=isinstance(told, TemporaryError),
-                )
-                raise told from None
-
-        return await asyncio.get_running_loop().run_in_executor(self._threads, guarded)
-
-
-def _is_ref(name: str) -> bool:
-    return bool(name) and len(name.encode(errors="replace")) <= 244 and not _BAD_REF.search(name)
-
-
-def _is_taken(repo: PyGithubRepository, branch_name: str, error: GithubException) -> bool:
-    """Whether this 422 means the name is in use: by a branch, or by one it cannot be beside (`a`, `a/b`)."""
-    if "already exists" in "; ".join(github_messages(error)).lower():
-        return True
-    parts = branch_name.split("/")
-    parents = ["/".join(parts[:count]) for count in range(1, len(parts))]
-    if any(_head_of(repo, parent) is not None for parent in parents):
-        return True
-    return any(True for _ in repo.get_git_matching_refs(f"heads/{branch_name}/"))
-
-
-def _head_of(repo: PyGithubRepository, branch_name: str) -> str | None:
-    try:
-        return repo.get_git_ref(f"heads/{branch_name}").object.sha
-    except UnknownObjectException:
-        return None
-
 
 def _has_no_commits(repo: PyGithubRepository) -> bool:
     # `size` is 0 for a while after a first push as well, so it only says when it is worth asking.
@@ -382,24 +182,3 @@ def _has_no_commits(repo: PyGithubRepository) -> bool:
         return False
     status, _, _ = repo.requester.requestJson("GET", f"{repo.url}/commits", parameters={"per_page": 1})
     return status == 409
-
-
-def _pull_request(found: PyGithubPullRequest, *, merged: bool | None = None) -> PullRequest:
-    return PullRequest(
-        number=found.number,
-        url=found.html_url,
-        state=found.state,
-        draft=bool(found.draft),
-        # Entries of a list do not say; asking PyGithub for it would be another request.
-        merged=bool(found.merged) if merged is None else merged,
-        head_sha=found.head.sha,
-        base_ref=found.base.ref,
-    )
-
-
-def _cut(text: str, characters: int) -> str:
-    return text if len(text) <= characters else text[: characters - 1] + "…"
-
-
-def _shown(text: str) -> str:
-    return _cut(re.sub(r"[`\s]+", " ", text).strip(), 80)

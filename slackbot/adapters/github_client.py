@@ -16,12 +16,14 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from github import Auth, Github, GithubIntegration
+import structlog
+from github import Auth, Github, GithubException, GithubIntegration
 from github.GithubException import BadCredentialsException
 from urllib3.util import Retry
 
 from slackbot.core.errors import ConfigError
 
+log = structlog.get_logger()
 T = TypeVar("T")
 K = TypeVar("K")
 
@@ -32,7 +34,9 @@ _JWT_LIFETIME_SECONDS = 540
 _JWT_KEPT_SECONDS = 240
 _TOKEN_MARGIN_SECONDS = 300
 _CLIENTS_PER_THREAD = 32
-_OWN_PERMISSIONS = {"contents": "write", "metadata": "read", "pull_requests": "write"}
+_NEEDED_PERMISSIONS = {"contents": "write", "metadata": "read", "pull_requests": "write"}
+_OWN_PERMISSIONS = {**_NEEDED_PERMISSIONS, "actions": "read", "checks": "read", "statuses": "read"}
+"""With what the App cannot do without, what it takes to tell of CI; an App without those is used as it is."""
 
 
 def web_host(api_url: str) -> str:
@@ -204,9 +208,18 @@ class GithubConnection:
         with mint_lock:
             token, expires_at = self._tokens.get(installation_id, ("", 0))
             if expires_at - time.time() < _TOKEN_MARGIN_SECONDS:
-                token, expires_at = self.mint(installation_id, _OWN_PERMISSIONS)
+                token, expires_at = self._mint_own(installation_id)
                 self._tokens[installation_id] = token, expires_at
             return token
+
+    def _mint_own(self, installation_id: int) -> tuple[str, int]:
+        try:
+            return self.mint(installation_id, _OWN_PERMISSIONS)
+        except GithubException as error:
+            if error.status != 422:
+                raise
+            log.warning("github_ci_permissions_missing", installation_id=installation_id)
+            return self.mint(installation_id, _NEEDED_PERMISSIONS)
 
     def _options(self, auth: Auth.Auth, repeat: set[str]) -> dict[str, Any]:
         # Rate limits are not waited out here: the engine is told how long to wait, and the thread is free.

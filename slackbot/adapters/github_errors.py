@@ -18,6 +18,9 @@ _SECONDARY_LIMIT_WAIT_SECONDS = 60.0
 """GitHub's advice for a secondary limit without `retry-after`."""
 
 
+_USUAL_PERMISSIONS = "Contents: write and Pull requests: write"
+
+
 def github_messages(error: GithubException) -> list[str]:
     """What GitHub says in words: the messages of `errors`, else `message`; each flat and bounded."""
     data = error.data if isinstance(error.data, dict) else {}
@@ -41,10 +44,13 @@ def outcome_is_unknown(error: BaseException) -> bool:
     )
 
 
-def translate(error: Exception, subject: str, *, write: bool = False) -> DevflowError:
-    """An exception of PyGithub or requests -> what a person reads. `subject` names what was asked for."""
+def translate(error: Exception, subject: str, *, write: bool = False, permission: str = "") -> DevflowError:
+    """An exception of PyGithub or requests -> what a person reads. `subject` names what was asked for.
+
+    `permission` is what the App needs for it, as `Checks: read`.
+    """
     if isinstance(error, GithubException):
-        return _translate_answer(error, subject, write)
+        return _translate_answer(error, subject, write, permission)
     if isinstance(error, requests.exceptions.SSLError):
         return PermanentError(
             "GitHub's certificate could not be checked.",
@@ -64,7 +70,7 @@ def translate(error: Exception, subject: str, *, write: bool = False) -> Devflow
     raise error
 
 
-def _translate_answer(error: GithubException, subject: str, write: bool) -> DevflowError:
+def _translate_answer(error: GithubException, subject: str, write: bool, permission: str) -> DevflowError:
     said = "; ".join(github_messages(error))
     wait = _rate_limit_wait(error)
     if wait is not None:
@@ -95,8 +101,11 @@ def _translate_answer(error: GithubException, subject: str, write: bool) -> Devf
     ):
         return PermanentError(
             f"The DevFlow GitHub App lacks a permission it needs for {subject}.",
-            "Give the App the permissions Contents: write and Pull requests: write, and let an owner accept them.",
+            f"Give the App {permission or _USUAL_PERMISSIONS} in its settings on GitHub, and let an owner of the "
+            "organisation accept it.",
         )
+    if "rule violations" in said.lower() or "protected branch" in said.lower():
+        return against_the_rules(subject, said)
     if error.status in {404, 410, 451}:
         return NotFound(f"{subject[:1].upper()}{subject[1:]} was not found on GitHub.")
     return PermanentError(f"GitHub refused {subject}: {said}")
@@ -131,3 +140,73 @@ def no_commits_yet(repository: Repository) -> PermanentError:
         f"`{repository.name}` has no commits yet, so no branch can begin there.",
         "Push a first commit (a README will do), then start again.",
     )
+
+
+def against_the_rules(subject: str, said: str) -> PermanentError:
+    return PermanentError(
+        f"A rule of the repository is against {subject}: {said}",
+        "Do what the rule asks for, or let whoever administers the repository change it or allow the DevFlow App "
+        "to bypass it.",
+    )
+
+
+def pull_request_refused(error: Exception, head: str, base: str) -> PermanentError | None:
+    """Why no pull request could be made, where the reason is one of its two branches; else None."""
+    if not isinstance(error, GithubException) or error.status != 422:
+        return None
+    data = error.data if isinstance(error.data, dict) else {}
+    errors = data.get("errors")
+    invalid = {
+        str(one.get("field"))
+        for one in (errors if isinstance(errors, list) else [])
+        if isinstance(one, dict) and one.get("code") == "invalid"
+    }
+    said = "; ".join(github_messages(error)).lower()
+    if "base" in invalid or "base is invalid" in said or "base does not exist" in said:
+        return PermanentError(
+            f"There is no branch `{base}` on GitHub that the pull request could go into: it was renamed or deleted.",
+            "Choose another base branch.",
+        )
+    if "head" in invalid or "head is invalid" in said:
+        return PermanentError(
+            f"The branch `{head}` is not on GitHub: it was never pushed, or it was deleted.",
+            "Ask for a change first; once it is pushed, open the pull request.",
+        )
+    if "no history in common" in said:
+        return PermanentError(
+            f"`{head}` and `{base}` have no history in common, so GitHub opens no pull request between them.",
+            "Choose the base branch that the session began from.",
+        )
+    return None
+
+
+def not_merged(error: Exception, number: int) -> PermanentError | None:
+    """Why GitHub did not merge (405, 409, or a rule), in words; None for other errors.
+
+    https://docs.github.com/en/rest/pulls/pulls#merge-a-pull-request
+    """
+    if not isinstance(error, GithubException):
+        return None
+    said = "; ".join(github_messages(error))
+    lower = said.lower()
+    if error.status == 409 and "head branch" in lower:
+        return PermanentError(
+            f"Pull request #{number} has newer commits than those that were to be merged.",
+            "Look at what is new, then merge again.",
+        )
+    if error.status == 409 or "base branch was modified" in lower:
+        return PermanentError(f"The base of pull request #{number} has just moved.", "Merge again.")
+    if error.status not in {405, 422} and not (error.status == 403 and "rule" in lower):
+        return None
+    if "not mergeable" in lower or "conflict" in lower:
+        return PermanentError(
+            f"GitHub cannot merge pull request #{number}: it conflicts with its base, or it is closed.",
+            "Resolve the conflicts first.",
+        )
+    if "draft" in lower:
+        return PermanentError(f"Pull request #{number} is still a draft.", "Mark it ready for review first.")
+    if "not allowed" in lower:
+        return PermanentError(
+            f"The repository does not allow this way of merging pull request #{number}: {said}", "Choose another one."
+        )
+    return against_the_rules(f"merging pull request #{number}", said)

@@ -1,8 +1,8 @@
 """The ports: what the engine needs of the outside, in the engine's own words.
 
-Adapters implement these protocols; `tests/contract` holds one suite for each. Every method may raise
-`TemporaryError` (worth repeating) or `PermanentError` (not worth it) of `core.errors`; no exception of
-an SDK crosses a port.
+Adapters implement these protocols (that of the code host stands in `code_host.py`); `tests/contract` holds
+one suite for each. Every method may raise `TemporaryError` (worth repeating) or `PermanentError` (not worth
+it) of `core.errors`; no exception of an SDK crosses a port.
 """
 
 from __future__ import annotations
@@ -11,7 +11,51 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from slackbot.core.repository_name import RepositoryName
+from slackbot.core.code_host import (
+    AccessToken as AccessToken,
+)
+from slackbot.core.code_host import (
+    BranchRef as BranchRef,
+)
+from slackbot.core.code_host import (
+    BranchTaken as BranchTaken,
+)
+from slackbot.core.code_host import (
+    ChangedFile as ChangedFile,
+)
+from slackbot.core.code_host import (
+    CheckDetails as CheckDetails,
+)
+from slackbot.core.code_host import (
+    CheckRun as CheckRun,
+)
+from slackbot.core.code_host import (
+    CodeHost as CodeHost,
+)
+from slackbot.core.code_host import (
+    Comparison as Comparison,
+)
+from slackbot.core.code_host import (
+    MergeOptions as MergeOptions,
+)
+from slackbot.core.code_host import (
+    PullRequest as PullRequest,
+)
+from slackbot.core.code_host import (
+    PullRequestSnapshot as PullRequestSnapshot,
+)
+from slackbot.core.code_host import (
+    Repository as Repository,
+)
+from slackbot.core.code_host import (
+    Review as Review,
+)
+from slackbot.core.code_host import (
+    ReviewComment as ReviewComment,
+)
+from slackbot.core.code_host import (
+    ReviewThread as ReviewThread,
+)
 
 Item = dict[str, Any]
 """A session as the table holds it: attribute names of docs/table.md, numbers as int, no None anywhere."""
@@ -146,133 +190,6 @@ class Tasks(Protocol):
 
     async def list_tasks(self) -> list[TaskObservation]:
         """Every task of this deployment that has not stopped, whoever started it."""
-        ...
-
-    async def close(self) -> None: ...
-
-
-# ----------------------------------------------------------------------------------------- code host
-
-
-@dataclass(frozen=True)
-class Repository:
-    """What a session needs to know of its repository."""
-
-    name: RepositoryName
-    html_url: str
-    clone_url: str
-    default_branch: str
-    installation_id: int
-    archived: bool = False
-    empty: bool = False
-    private: bool = True
-
-
-@dataclass(frozen=True)
-class PullRequest:
-    """A pull request as the code host shows it."""
-
-    number: int
-    url: str
-    state: str
-    draft: bool = False
-    merged: bool = False
-    head_sha: str | None = None
-    base_ref: str | None = None
-
-
-@dataclass(frozen=True)
-class AccessToken:
-    """A short-lived token for one repository. Its repr hides the value."""
-
-    token: str = field(repr=False)
-    expires_at: int
-
-
-@dataclass(frozen=True)
-class BranchRef:
-    """A branch and the commit it points at."""
-
-    branch_name: str
-    head_sha: str
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How far `head` is ahead of `base`."""
-
-    ahead_by: int
-    behind_by: int
-    files_changed: int
-    additions: int
-    deletions: int
-
-
-@dataclass(frozen=True)
-class ChangedFile:
-    """One file of a comparison. `patch`: its hunks as git writes them; None where there are none to show (binary,
-    too large). `status`: added, modified, removed, renamed ... in the code host's words."""
-
-    filename: str
-    status: str
-    additions: int = 0
-    deletions: int = 0
-    patch: str | None = None
-    previous_filename: str | None = None
-
-
-class BranchTaken(Exception):
-    """The branch name is in use (or cannot be made beside another, as `a/b` beside `a`)."""
-
-
-class CodeHost(Protocol):
-    """GitHub, as far as the engine needs it."""
-
-    async def find_repository(self, name: RepositoryName) -> Repository:
-        """The repository and the App's installation on it.
-
-        `NotFound` says in words whether the repository is unknown or the App is not installed, as far as
-        GitHub tells them apart. Answers are cached for a minute.
-        """
-        ...
-
-    async def list_repositories(self) -> list[RepositoryName]:
-        """Every repository the App may reach, for type-ahead; cached for some minutes."""
-        ...
-
-    async def get_branch(self, repository: Repository, branch_name: str) -> BranchRef | None:
-        """The branch, or None when there is none."""
-        ...
-
-    async def create_branch(self, repository: Repository, branch_name: str, sha: str) -> BranchRef:
-        """Makes the branch at `sha`. `BranchTaken` when the name is in use, whatever it points at."""
-        ...
-
-    async def delete_branch(self, repository: Repository, branch_name: str) -> None:
-        """Deletes the branch; harmless when it is gone."""
-        ...
-
-    async def compare(self, repository: Repository, base: str, head: str) -> Comparison:
-        """`head` against `base`, both branch names or commit ids."""
-        ...
-
-    async def compare_files(self, repository: Repository, base: str, head: str) -> tuple[ChangedFile, ...]:
-        """What changed from where both have a common commit to `head`, file by file with its hunks; 300 at most."""
-        ...
-
-    async def open_pull_request(
-        self, repository: Repository, *, head: str, base: str, title: str, body: str, draft: bool = False
-    ) -> PullRequest:
-        """Opens a pull request, or finds the open one of the same head and base.
-
-        `PermanentError` with a sentence when there is nothing to open yet (no commits between them).
-        """
-        ...
-
-    async def get_pull_request(self, repository: Repository, number: int) -> PullRequest: ...
-
-    async def mint_token(self, repository: Repository) -> AccessToken:
-        """A fresh token that can read and write the contents of this repository and nothing else."""
         ...
 
     async def close(self) -> None: ...

@@ -1,6 +1,7 @@
 """An in-memory `CodeHost` with repositories that a test fills. It passes the contract suite of the real adapter.
 
 Commits are whole snapshots of files; a branch is a name for one. Nothing here knows git or GitHub.
+What reviewers and CI do to a pull request is scripted by `tell` of `code_host_pulls.py`.
 """
 
 from __future__ import annotations
@@ -9,30 +10,19 @@ import difflib
 import hashlib
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from slackbot.core.errors import DevflowError, NotFound, PermanentError
 from slackbot.core.ports import AccessToken, BranchRef, BranchTaken, ChangedFile, Comparison, PullRequest, Repository
 from slackbot.core.repository_name import RepositoryName
+from tests.fakes.code_host_pulls import FakePullRequests, FakeRepository
 
 _IMPOSSIBLE = re.compile(r"\.\.|[\s~^:?*\[\\]|//|@\{|^[-/.]|[/.]$|\.lock$|^$")
 _TOKEN_SECONDS = 3600
 
 
-@dataclass
-class FakeRepository:
-    """`branches` and `commits` may be looked at and changed by a test."""
-
-    repository: Repository
-    installed: bool = True
-    branches: dict[str, str] = field(default_factory=dict)
-    commits: dict[str, tuple[str | None, dict[str, str]]] = field(default_factory=dict)
-    pulls: dict[int, PullRequest] = field(default_factory=dict)
-    heads: dict[int, str] = field(default_factory=dict)
-
-
-class FakeCodeHost:
+class FakeCodeHost(FakePullRequests):
     """`calls` counts each method's calls by name; `tokens` are those that were minted, by repository name."""
 
     def __init__(self, clone_root: str = "http://127.0.0.1:1") -> None:
@@ -40,6 +30,9 @@ class FakeCodeHost:
         self.calls: dict[str, int] = {}
         self.tokens: list[tuple[str, str]] = []
         self.closed = False
+        self.gone: set[str] = set()
+        self.unanswered: set[str] = set()
+        self.looks: list[tuple[str, ...]] = []
         self._clone_root = clone_root
         self._errors: dict[str, list[DevflowError | BranchTaken]] = {}
 
@@ -186,7 +179,15 @@ class FakeCodeHost:
         )
 
     async def open_pull_request(
-        self, repository: Repository, *, head: str, base: str, title: str, body: str, draft: bool = False
+        self,
+        repository: Repository,
+        *,
+        head: str,
+        base: str,
+        title: str,
+        body: str,
+        draft: bool = False,
+        reviewers: Sequence[str] = (),
     ) -> PullRequest:
         self._called("open_pull_request")
         fake = self._writable(repository)
@@ -194,7 +195,7 @@ class FakeCodeHost:
             raise PermanentError(f"There is no branch `{head}` or `{base}`.")
         for number, pull in fake.pulls.items():
             if pull.state == "open" and (fake.heads[number], pull.base_ref) == (head, base):
-                return pull
+                return self._request(fake, number, reviewers)
         ancestors = self._ancestors(fake, fake.branches[base])
         if fake.branches[head] in ancestors:
             raise PermanentError(f"There is nothing to open yet: `{head}` has no commits that `{base}` does not have.")
@@ -207,8 +208,16 @@ class FakeCodeHost:
             draft=draft,
             head_sha=fake.branches[head],
             base_ref=base,
+            node_id=f"PR_{repository.name.full_name.lower()}_{number}",
         )
-        return fake.pulls[number]
+        fake.titles[number] = title
+        return self._request(fake, number, reviewers)
+
+    def _request(self, fake: FakeRepository, number: int, reviewers: Sequence[str]) -> PullRequest:
+        taken = [login for login in reviewers if login in fake.reviewers]
+        fake.requested.setdefault(number, []).extend(taken)
+        refused = tuple(login for login in reviewers if login not in fake.reviewers)
+        return replace(fake.pulls[number], reviewers_refused=refused)
 
     async def get_pull_request(self, repository: Repository, number: int) -> PullRequest:
         self._called("get_pull_request")

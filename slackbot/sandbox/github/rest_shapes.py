@@ -18,6 +18,7 @@ APP_USER_ID = 41_898_282
 """The id of the App's bot user: its no-reply address begins with it."""
 
 INSTALLATION_PERMISSIONS = {
+    "actions": "read",
     "checks": "read",
     "contents": "write",
     "metadata": "read",
