@@ -113,9 +113,11 @@ class FrontDesk:
 
     async def _command(self, user_id: str, channel_id: str, text: str, press_id: str) -> View | None:
         command = ct.parse_command(text, self._hosts)
-        if isinstance(command, ct.HelpCommand):
+        if isinstance(command, ct.HelpCommand | ct.FormCommand):
             return help_text(language=await self.language(user_id))
         if isinstance(command, ct.StartCommand):
+            if command.repository is None:
+                raise UsageError("Which repository?", "Write `/devflow start owner/repo what to do`.")
             await self._starter.start(
                 StartRequest(
                     user_id=user_id,

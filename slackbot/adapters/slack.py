@@ -228,6 +228,17 @@ class SlackChat:
     async def get_message(self, channel_id: str, thread_ts: str, ts: str) -> Message | None:
         return await self._threads.get(channel_id, thread_ts, ts)
 
+    async def list_replies(
+        self, channel_id: str, thread_ts: str, *, oldest: str | None = None, limit: int = 200
+    ) -> list[Message]:
+        return await self._threads.latest(channel_id, thread_ts, oldest=oldest, limit=limit)
+
+    # Home
+
+    async def publish_home(self, user_id: str, view: Mapping[str, Any]) -> None:
+        request = self.web_client.views_publish(user_id=user_id, view=dict(view))
+        await self._connection.call("views.publish", request)
+
     # Files
 
     async def upload_file(self, channel_id: str, thread_ts: str, *, filename: str, title: str, content: str) -> str:

@@ -6,6 +6,7 @@ https://docs.slack.dev/reference/methods/conversations.replies
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -50,6 +51,23 @@ class SlackThreads:
                 return None if raw.get("subtype") == "tombstone" else message_from(raw)
         return None
 
+    async def latest(self, channel_id: str, thread_ts: str, *, oldest: str | None, limit: int) -> list[Message]:
+        """The root, and the last of the thread's other messages: at most `limit` in all."""
+        root: Message | None = None
+        kept: deque[Message] = deque(maxlen=max(limit - 1, 0))
+        seen: set[str] = set()
+        async for raw in self._replies(channel_id, thread_ts, oldest=oldest):
+            message = message_from(raw)
+            if message.ts in seen or message.subtype == "tombstone":
+                continue
+            seen.add(message.ts)
+            if message.ts == thread_ts:
+                root = message
+            else:
+                kept.append(message)
+        found = sorted(kept, key=lambda message: _moment(message.ts))
+        return [root, *found] if root is not None else found
+
     async def _replies(
         self, channel_id: str, thread_ts: str, *, oldest: str | None, latest: str | None = None
     ) -> AsyncIterator[Mapping[str, Any]]:
@@ -89,12 +107,28 @@ def message_from(raw: Mapping[str, Any]) -> Message:
     return Message(
         ts=str(raw["ts"]),
         user_id=text_or_none(raw.get("user")),
-        text=str(raw.get("text") or ""),
+        text=str(raw.get("text") or "") or _said_elsewhere(raw),
         bot_id=text_or_none(raw.get("bot_id")),
         thread_ts=text_or_none(raw.get("thread_ts")),
         metadata=metadata if isinstance(metadata, Mapping) else None,
         subtype=text_or_none(raw.get("subtype")),
     )
+
+
+def _said_elsewhere(raw: Mapping[str, Any]) -> str:
+    """What a message without `text` says: alerts of other apps often speak in attachments or blocks alone."""
+    lines: list[str] = []
+    attachments = raw.get("attachments")
+    for attachment in attachments if isinstance(attachments, list) else []:
+        if isinstance(attachment, Mapping):
+            given = [text_or_none(attachment.get(name)) for name in ("pretext", "title", "text")]
+            lines += [line for line in given if line] or [text_or_none(attachment.get("fallback")) or ""]
+    blocks = raw.get("blocks")
+    for block in blocks if isinstance(blocks, list) else []:
+        if isinstance(block, Mapping) and block.get("type") in ("section", "header", "markdown"):
+            text = block.get("text")
+            lines.append(text_or_none(text.get("text") if isinstance(text, Mapping) else text) or "")
+    return "\n".join(line for line in lines if line)
 
 
 def _moment(ts: str) -> tuple[int, str]:

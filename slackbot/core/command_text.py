@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 
 from slackbot.core.errors import UsageError
 from slackbot.core.repository_name import RepositoryName, looks_like_repository, parse_repository_name
 from slackbot.core.slack_text import clean, leading_mention, plain_text
+from slackbot.core.suggestions import closest
 
 SESSION_VERBS = ("status", "stop", "cancel", "pr", "retry")
 """Verbs about one session: after `/devflow`, and after `!` in a thread."""
@@ -18,15 +18,29 @@ THREAD_VERBS = (*SESSION_VERBS, "help")
 
 _OPTION = re.compile(r"(base|agent|model|mode)=(?:\"([^\"]*)\"|(\S+))\s*", re.IGNORECASE)
 _CHOICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,99}", re.ASCII)
+_SLIP = 0.8
+"""How like a verb the first word of a sentence must be to be taken for a slip of it, and not for a prompt."""
+
 _REF = re.compile(r"(?!-)(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)))[^\x00-\x20~^:?*\[\\\x7f]{1,200}(?<![./])\Z")
 
 
 @dataclass(frozen=True)
 class StartCommand:
-    """`/devflow start [owner/repo] [base=BRANCH] [agent=NAME] [model=NAME] [mode=NAME] PROMPT`."""
+    """`/devflow start [owner/repo] [base=BRANCH] [agent=NAME] [model=NAME] [mode=NAME] PROMPT`; None = left out."""
 
-    repository: RepositoryName
+    repository: RepositoryName | None
     prompt: str
+    base_branch: str | None = None
+    agent: str | None = None
+    model: str | None = None
+    mode: str | None = None
+
+
+@dataclass(frozen=True)
+class FormCommand:
+    """`/devflow` alone, or a start without a prompt: the form asks for the rest."""
+
+    repository: RepositoryName | None = None
     base_branch: str | None = None
     agent: str | None = None
     model: str | None = None
@@ -51,7 +65,7 @@ class HelpCommand:
     pass
 
 
-Command = StartCommand | SessionCommand | ListCommand | HelpCommand
+Command = StartCommand | FormCommand | SessionCommand | ListCommand | HelpCommand
 
 
 @dataclass(frozen=True)
@@ -85,11 +99,11 @@ def parse_command(text: str, hosts: frozenset[str] = frozenset({"github.com"})) 
     """The text behind `/devflow`. `UsageError` says what is wrong and what to type instead."""
     typed = clean(text).strip()
     if not typed:
-        return HelpCommand()
+        return FormCommand()
     word, rest = _first_word(typed)
     verb = word.lower()
     if verb == "start":
-        return _start(rest, hosts)
+        return parse_wish(rest, hosts)
     if verb == "list":
         return ListCommand(rest.strip() or None)
     if verb == "help" and not rest:
@@ -97,9 +111,12 @@ def parse_command(text: str, hosts: frozenset[str] = frozenset({"github.com"})) 
     if verb in SESSION_VERBS and len(rest.split()) <= 1:
         return SessionCommand(verb, rest.strip())
     if looks_like_repository(word):
-        return _start(typed, hosts)
-    close = difflib.get_close_matches(verb, VERBS, n=1)
-    hint = f"Did you mean `/devflow {close[0]}`?" if close and verb not in VERBS else ""
+        return parse_wish(typed, hosts)
+    if verb not in VERBS and len(typed.split()) > 2 and closest(verb, VERBS, at_least=_SLIP) is None:
+        # A sentence: `start` and the repository may be left out.
+        return parse_wish(typed, hosts)
+    near = closest(verb, VERBS)
+    hint = f"Did you mean `/devflow {near}`?" if near else ""
     raise UsageError(
         f"`{_shown(word)}` is neither a command nor a repository.",
         f"{hint} Write `/devflow start owner/repo what to do`, or `/devflow help`.".strip(),
@@ -148,35 +165,26 @@ def check_choice(name: str, value: str) -> str:
     return value
 
 
-def _start(text: str, hosts: frozenset[str]) -> StartCommand:
-    word, rest = _first_word(text.strip())
-    if not word:
-        raise UsageError("Which repository?", "Write `/devflow start owner/repo what to do`.")
-    if not looks_like_repository(word):
-        raise UsageError(
-            f"`{_shown(word)}` is not a repository name, so nothing was started.",
-            "Write the repository first: `/devflow start owner/repo what to do`.",
-        )
-    repository = parse_repository_name(word, hosts)
+def parse_wish(text: str, hosts: frozenset[str] = frozenset({"github.com"})) -> StartCommand | FormCommand:
+    """`[owner/repo] [base=BRANCH] [agent=NAME] PROMPT`, each but the prompt perhaps left out."""
+    word, rest = _first_word(clean(text).strip())
+    repository = parse_repository_name(word, hosts) if looks_like_repository(word) else None
     options: dict[str, str] = {}
-    rest = rest.lstrip()
+    rest = (rest if repository is not None else clean(text)).lstrip()
     while match := _OPTION.match(rest):
         name = match.group(1).lower()
         if name in options:
             raise UsageError(f"`{name}=` is given twice.", "Give it once.")
         options[name] = match.group(2) if match.group(2) is not None else match.group(3)
         rest = rest[match.end() :]
-    prompt = rest.strip()
-    if not prompt:
-        raise UsageError(
-            "There is no prompt, so nothing was started.",
-            f"Say what shall be done: `/devflow start {repository} fix the flaky checkout test`.",
-        )
     base = check_base_branch(options["base"]) if "base" in options else None
     agent = options.get("agent")
     if agent is not None and not agent.strip():
         raise UsageError("`agent=` is empty.", "Leave it out to use the usual agent.")
     model, mode = (check_choice(name, options[name]) if name in options else None for name in ("model", "mode"))
+    prompt = rest.strip()
+    if not prompt:
+        return FormCommand(repository, base, agent, model, mode)
     return StartCommand(repository, prompt, base, agent, model, mode)
 
 

@@ -303,6 +303,19 @@ class Chat(Protocol):
         """One message of a thread (`ts == thread_ts` is the root), with its metadata."""
         ...
 
+    async def list_replies(
+        self, channel_id: str, thread_ts: str, *, oldest: str | None = None, limit: int = 200
+    ) -> list[Message]:
+        """The last `limit` messages of a thread, everybody's, root first; those since `oldest` where it is given.
+
+        The root is always among them while it stands; nothing when the thread is gone.
+        """
+        ...
+
+    async def publish_home(self, user_id: str, view: Mapping[str, Any]) -> None:
+        """Shows the app's Home tab to this person: a view of type `home`, in place of the one before."""
+        ...
+
     async def upload_file(self, channel_id: str, thread_ts: str, *, filename: str, title: str, content: str) -> str:
         """Uploads a text file into the thread and returns its file id."""
         ...

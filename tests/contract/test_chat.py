@@ -33,6 +33,7 @@ class Workspace(Protocol):
     def shared(self, thread_ts: str) -> list[tuple[str, bytes]]: ...
     def press(self) -> str: ...
     def close_modals(self) -> None: ...
+    def home(self, user_id: str) -> str: ...
 
 
 class FakeWorkspace:
@@ -80,6 +81,9 @@ class FakeWorkspace:
 
     def close_modals(self) -> None:
         self.fake.modals.clear()
+
+    def home(self, user_id: str) -> str:
+        return str(self.fake.homes[user_id]["blocks"][0]["text"]["text"])
 
 
 class SlackWorkspace:
@@ -133,6 +137,9 @@ class SlackWorkspace:
     def close_modals(self) -> None:
         for view in self.slack.views.stack("U0ADA"):
             self.slack.views.close(view)
+
+    def home(self, user_id: str) -> str:
+        return str((self.slack.views.home(user_id) or {})["blocks"][0]["text"]["text"])
 
 
 @pytest.fixture(params=["fake", "slack"])
@@ -346,3 +353,29 @@ async def test_a_form_is_opened_and_changed(workspace: Workspace) -> None:
     workspace.close_modals()
     with pytest.raises(NotFound):
         await chat.update_modal(view_id, MODAL)
+
+
+async def test_a_thread_is_read_with_what_everybody_said(workspace: Workspace) -> None:
+    """Root first, then the last replies in order; `oldest` leaves out what came before, but never the root."""
+    chat = workspace.chat
+    root_ts = await workspace.say("U0ADA", "it is broken")
+    said = [await workspace.say("U0GRACE", f"word {number}", root_ts) for number in range(4)]
+    own_ts = await chat.post_message(HERE, text="mine", thread_ts=root_ts)
+    found = await chat.list_replies(HERE, root_ts)
+    assert [message.ts for message in found] == [root_ts, *said, own_ts]
+    assert (found[1].user_id, found[1].text) == ("U0GRACE", "word 0")
+    assert [message.ts for message in await chat.list_replies(HERE, root_ts, limit=3)] == [root_ts, said[3], own_ts]
+    since = await chat.list_replies(HERE, root_ts, oldest=said[2])
+    assert [message.ts for message in since] == [root_ts, said[2], said[3], own_ts]
+    await workspace.delete_all(root_ts)
+    assert await chat.list_replies(HERE, root_ts) == []
+
+
+async def test_a_home_is_published(workspace: Workspace) -> None:
+    """For a person there is; again in place of the one before."""
+    view = {"type": "home", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "Yours"}}]}
+    for _ in range(2):
+        await workspace.chat.publish_home("U0ADA", view)
+    assert workspace.home("U0ADA") == "Yours"
+    with pytest.raises(NotFound):
+        await workspace.chat.publish_home("U0NOBODY", view)

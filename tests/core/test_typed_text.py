@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from slackbot.core.command_text import (
     Aside,
+    FormCommand,
     HelpCommand,
     ListCommand,
     Nothing,
@@ -151,8 +152,17 @@ def test_any_text_is_a_name_or_refused(typed: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "command"),
     [
-        ("", HelpCommand()),
-        ("   ", HelpCommand()),
+        ("", FormCommand()),
+        ("   ", FormCommand()),
+        ("start", FormCommand()),
+        ("start acme/shop", FormCommand(SHOP)),
+        ("acme/shop", FormCommand(SHOP)),
+        ("start acme/shop base=main agent=x", FormCommand(SHOP, "main", "x")),
+        ("start base=main", FormCommand(None, "main")),
+        ("start fix the test", StartCommand(None, "fix the test")),
+        ("start base=dev fix it", StartCommand(None, "fix it", "dev")),
+        ("fix the `test`", StartCommand(None, "fix the `test`")),
+        ("start list", StartCommand(None, "list")),
         ("help", HelpCommand()),
         ("list", ListCommand()),
         ("LIST abc", ListCommand("abc")),
@@ -183,11 +193,6 @@ def test_commands(typed: str, command: object) -> None:
 @pytest.mark.parametrize(
     ("typed", "summary", "remedy"),
     [
-        ("start", "Which repository", "/devflow start"),
-        ("start fix the test", "`fix` is not a repository", "repository first"),
-        ("start acme/shop", "no prompt", "acme/shop fix"),
-        ("start acme/shop base=main", "no prompt", "acme/shop"),
-        ("acme/shop", "no prompt", "acme/shop"),
         ("start acme/shop base=a base=b x", "given twice", "once"),
         ("start acme/shop base=-x y", "not a branch name", "base=main"),
         ('start acme/shop base="" y', "not a branch name", "base=main"),
@@ -196,7 +201,9 @@ def test_commands(typed: str, command: object) -> None:
         ("stpo", "neither a command nor a repository", "`/devflow stop`"),
         ("stop that thing now", "neither a command", "/devflow help"),
         ("help me", "neither a command", "/devflow help"),
-        ("fix the `test`", "`fix` is neither", "/devflow help"),
+        ("fix this", "`fix` is neither", "/devflow start"),
+        ("strat acme/shop fix it", "`strat` is neither", "`/devflow start`"),
+        ("lists all my sessions", "`lists` is neither", "`/devflow list`"),
         ("x" * 500, "…", "/devflow help"),
     ],
 )

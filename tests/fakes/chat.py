@@ -99,6 +99,8 @@ class FakeChat:
         """Presses that may open a modal; each opens one."""
         self.modals: dict[str, Mapping[str, Any]] = {}
         """What each open modal shows, by its view id."""
+        self.homes: dict[str, dict[str, Any]] = {}
+        """The Home tab of each person, as it was last published."""
         self.people: dict[str, Person] = {}
         self.channels: dict[str, Channel] = {}
         self.user_groups: dict[str, frozenset[str]] = {}
@@ -274,6 +276,25 @@ class FakeChat:
         message = self.messages.get((channel_id, ts))
         ended()
         return message.as_port() if message is not None and message.root_ts == thread_ts else None
+
+    async def list_replies(
+        self, channel_id: str, thread_ts: str, *, oldest: str | None = None, limit: int = 200
+    ) -> list[Message]:
+        ended = self._begin("list_replies", channel_id=channel_id, thread_ts=thread_ts, oldest=oldest)
+        self._readable(channel_id)
+        found = self.thread(channel_id, thread_ts)
+        roots = [message for message in found if message.ts == thread_ts]
+        replies = [message for message in found if message.ts != thread_ts and (oldest is None or message.ts >= oldest)]
+        kept = replies[-(limit - 1) :] if limit > 1 else []
+        ended()
+        return [message.as_port() for message in [*roots, *kept]]
+
+    async def publish_home(self, user_id: str, view: Mapping[str, Any]) -> None:
+        ended = self._begin("publish_home", user_id=user_id)
+        if user_id not in self.people:
+            raise NotFound(f"There is no person {user_id}.")
+        self.homes[user_id] = dict(view)
+        ended()
 
     async def upload_file(self, channel_id: str, thread_ts: str, *, filename: str, title: str, content: str) -> str:
         ended = self._begin("upload_file", channel_id=channel_id, thread_ts=thread_ts, filename=filename)
