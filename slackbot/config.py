@@ -20,6 +20,7 @@ from slackbot.core.events import Limits
 from slackbot.core.public_address import PublicAddress, parse_public_url
 from slackbot.policy import read_policies
 
+_WEBHOOK_SECRET_CHARACTERS = 16
 _LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
 
 
@@ -60,6 +61,8 @@ class Settings(BaseModel):
     """The App's private key: PEM text, or the path of a file that holds it."""
     GITHUB_API_URL: str = "https://api.github.com"
     """GitHub's REST API; `https://HOST/api/v3` for GitHub Enterprise Server."""
+    GITHUB_WEBHOOK_SECRET: SecretStr | None = None
+    """The secret of the App's webhook, at least 16 characters; set = `/github/webhook` is served to GitHub."""
     DEVFLOW_GATEWAY_LISTEN: str = "127.0.0.1:8402"
     """host:port the gateway listens on, for workers and health checks; loopback unless told otherwise."""
     DEVFLOW_GATEWAY_URL: str | None = None
@@ -177,7 +180,10 @@ class Settings(BaseModel):
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for redaction."""
-        values = (self.SLACK_BOT_TOKEN, self.SLACK_APP_TOKEN, self.GITHUB_APP_PRIVATE_KEY, self.DEVFLOW_SECRET)
+        values = (
+            *(self.SLACK_BOT_TOKEN, self.SLACK_APP_TOKEN, self.GITHUB_APP_PRIVATE_KEY, self.GITHUB_WEBHOOK_SECRET),
+            self.DEVFLOW_SECRET,
+        )
         return tuple(value.get_secret_value() for value in values if value is not None)
 
     def private_key_pem(self) -> str:
@@ -247,6 +253,12 @@ def _faults(settings: Settings) -> list[str]:
         if value is not None and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}", value):
             faults.append(f"{name}: {value} is not host:port")
     faults += _public_faults(settings)
+    webhook_secret = settings.GITHUB_WEBHOOK_SECRET
+    if webhook_secret is not None:
+        if len(webhook_secret.get_secret_value()) < _WEBHOOK_SECRET_CHARACTERS:
+            faults.append(f"GITHUB_WEBHOOK_SECRET: at least {_WEBHOOK_SECRET_CHARACTERS} characters, as on GitHub")
+        if settings.DEVFLOW_PUBLIC_LISTEN is None:
+            faults.append("DEVFLOW_PUBLIC_LISTEN is not set, but GITHUB_WEBHOOK_SECRET is: GitHub could reach nothing")
     kind, _, path = settings.DEVFLOW_STORE.partition(":")
     if settings.DEVFLOW_STORE != "dynamodb" and not (kind == "sqlite" and path):
         faults.append(f"DEVFLOW_STORE: {settings.DEVFLOW_STORE} is neither `dynamodb` nor `sqlite:PATH`")

@@ -140,3 +140,13 @@ def test_the_public_address() -> None:
     assert address.origin_of("s1") == "https://edit-s1.example.com"
     assert address.has_session_hosts
     assert address.is_secure
+
+
+def test_a_webhook_needs_a_secret_worth_the_name_and_a_place_to_be_reached_at() -> None:
+    """Both are told at once; the secret is one that no log may hold."""
+    told = faults(GITHUB_WEBHOOK_SECRET="short")
+    assert [fault.split(" ")[0].rstrip(":") for fault in told] == ["GITHUB_WEBHOOK_SECRET", "DEVFLOW_PUBLIC_LISTEN"]
+    good = load_settings(
+        {**GOOD, "GITHUB_WEBHOOK_SECRET": "w" * 16, "DEVFLOW_PUBLIC_LISTEN": "127.0.0.1:8403"},
+    )
+    assert "w" * 16 in good.secrets()
