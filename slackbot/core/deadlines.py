@@ -36,6 +36,10 @@ def next_deadline(session: Session, limits: Limits) -> int | None:
             moments.append(session.launched_at + limits.max_session_seconds + limits.grace_seconds + 1)
         elif working is not None and working.cancelled_at is not None:
             moments.append(working.cancelled_at + limits.cancel_seconds + 1)
+        elif session.open_permission is not None:
+            # The turn's clock stands still.
+            moments.append(session.open_permission.expires_at)
         elif working is not None and working.claimed_at is not None:
-            moments.append(working.claimed_at + limits.turn_seconds + limits.grace_seconds + 1)
+            working_since = working.claimed_at + working.waited_seconds
+            moments.append(working_since + limits.turn_seconds + limits.grace_seconds + 1)
     return min(moments, default=None)

@@ -59,6 +59,22 @@ class PostNotice(Effect):
 
 
 @dataclass(frozen=True)
+class ShowPermission(Effect):
+    """Post what the agent asks leave for."""
+
+    lane: ClassVar[str] = "thread"
+    permission_id: str
+
+
+@dataclass(frozen=True)
+class ClosePermission(Effect):
+    """Let the message of a question say how it ended."""
+
+    lane: ClassVar[str] = "thread"
+    permission_id: str
+
+
+@dataclass(frozen=True)
 class UpdateCard(Effect):
     lane: ClassVar[str] = "thread"
     card: str
@@ -80,6 +96,11 @@ def owed(session: Session) -> tuple[Effect, ...]:
                 and not _is_brought(session, turn)
             ):
                 effects.append(DeliverAnswer(turn.turn_id))
+        for permission in session.permissions:
+            if permission.outcome is None and permission.message_ts is None:
+                effects.append(ShowPermission(permission.permission_id))
+            elif permission.outcome is not None and not permission.told:
+                effects.append(ClosePermission(permission.permission_id))
         effects.extend(PostNotice(notice.notice_id) for notice in session.thread.notices)
     if session.status is Status.STARTING and session.branch.base_sha is None:
         effects.append(MakeBranch(session.branch_name))

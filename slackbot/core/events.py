@@ -23,6 +23,8 @@ class Limits:
     """A running worker reports every few seconds; one that is silent for so long hangs or is cut off."""
     cancel_seconds: int = 60
     """A worker that was told to cancel answers within seconds; after this the turn is ended without it."""
+    permission_seconds: int = 900
+    """How long the agent waits for an answer to what it asks leave for; after that it is a no."""
     grace_seconds: int = 90
     """The worker keeps the limits itself; DevFlow steps in only so much later."""
     lost_task_seconds: int = 60
@@ -49,6 +51,8 @@ class PromptReceived(Event):
     prompt: str
     prompt_ts: str | None = None
     prompt_file: str | None = None
+    files: tuple[Mapping[str, str | int], ...] = ()
+    """What was attached: `file_id`, `name`, `size_bytes`."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,29 @@ class RetryRequested(Event):
     @property
     def request_id(self) -> str:
         return self.turn_id
+
+
+@dataclass(frozen=True)
+class UndoRequested(Event):
+    """Take back what the turn whose end `message_ts` tells has pushed; `turn_id` names the press of the button."""
+
+    turn_id: str
+    user_id: str
+    message_ts: str | None
+
+    @property
+    def request_id(self) -> str:
+        return self.turn_id
+
+
+@dataclass(frozen=True)
+class PermissionAnswered(Event):
+    """Somebody pressed the button for `option_id`, as the agent offered it."""
+
+    permission_id: str
+    option_id: str
+    user_id: str
+    request_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -223,6 +250,43 @@ class TurnEnded(Event):
     steps: tuple[Mapping[str, str], ...] = ()
     shortened: bool = False
     held: bool = False
+    base_sha: str | None = None
+
+
+@dataclass(frozen=True)
+class PermissionAsked(Event):
+    """The agent asks leave, and waits `wait_seconds` for an answer. The same `permission_id` twice is one question."""
+
+    launch: int
+    turn_id: str
+    permission_id: str
+    title: str
+    options: tuple[Mapping[str, str], ...]
+    wait_seconds: int
+    kind: str = ""
+    detail: str = ""
+    is_diff: bool = False
+    shortened: bool = False
+
+
+@dataclass(frozen=True)
+class FileTaken(Event):
+    """A file the agent shows is with Slack, where nobody sees it yet."""
+
+    launch: int
+    turn_id: str
+    digest: str
+    name: str
+    file_id: str
+
+
+@dataclass(frozen=True)
+class FileShared(Event):
+    """The thread has the file."""
+
+    launch: int
+    turn_id: str
+    digest: str
 
 
 # ------------------------------------------------------------------------------------ from the models
@@ -264,6 +328,19 @@ class AnswerPosted(Event):
 class NoticePosted(Event):
     notice_id: str
     ts: str
+
+
+@dataclass(frozen=True)
+class PermissionShown(Event):
+    permission_id: str
+    message_ts: str
+
+
+@dataclass(frozen=True)
+class PermissionTold(Event):
+    """The message of a question says how it ended."""
+
+    permission_id: str
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from slackbot.core.session import (
     EndedBy,
     Lease,
     Notice,
+    Permission,
     PullRequestState,
     Session,
     Status,
@@ -34,7 +35,7 @@ T = TypeVar("T")
 
 _DEFAULTS: dict[type, dict[str, Any]] = {
     kind: {field.name: field.default for field in fields(kind) if field.name != "extra"}
-    for kind in (Session, Turn, Thread, Notice, TaskState, Branch, PullRequestState, Lease, Ended, Spending)
+    for kind in (Session, Turn, Thread, Notice, TaskState, Branch, PullRequestState, Lease, Ended, Spending, Permission)
 }
 """The fields of each value but `extra`, with their defaults (MISSING: it has none). Asking `dataclasses` again for
 every value would be most of the time that reading a session takes."""
@@ -53,7 +54,7 @@ _TOP = (
 
 _KNOWN = frozenset(
     "repository_owner repository_name status history slack task branch pull_request spending lease ended asides "
-    "heard".split()
+    "heard permissions".split()
 ).union(_TOP)
 
 _NUMBERS = frozenset("github_installation_id created_at updated_at ttl launch write_version due_at pr_number".split())
@@ -80,6 +81,7 @@ def to_item(session: Session) -> Item:
         ended=_flat(session.ended) if session.ended else None,
         asides=list(session.asides),
         heard=list(session.heard),
+        permissions=[_flat(permission) for permission in session.permissions],
     )
     if not item["slack"]["notices"]:
         del item["slack"]["notices"]
@@ -121,6 +123,7 @@ def _from_item(item: Item) -> Session:
         ended=_ended(item["ended"]) if item.get("ended") else None,
         asides=tuple(item.get("asides", ())),
         heard=tuple(item.get("heard", ())),
+        permissions=tuple(_permission(entry) for entry in item.get("permissions", ())),
         extra={name: value for name, value in item.items() if name not in _KNOWN},
     )
 
@@ -162,7 +165,8 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
     turn = dict(entry)
     turn["state"] = TurnState(turn["state"])
     turn["context"] = tuple(turn.get("context", ()))
-    turn["steps"] = tuple(dict(step) for step in turn.get("steps", ()))
+    for name in ("steps", "files", "shown"):
+        turn[name] = tuple(dict(part) for part in turn.get(name, ()))
     return _build(Turn, turn)
 
 
@@ -173,6 +177,10 @@ def _flat_spending(spending: Spending) -> dict[str, Any]:
 
 def _spending(entry: Mapping[str, Any]) -> Spending:
     return _build(Spending, {**entry, "told": tuple(entry["told"])} if "told" in entry else entry)
+
+
+def _permission(entry: Mapping[str, Any]) -> Permission:
+    return _build(Permission, {**entry, "options": tuple(dict(option) for option in entry["options"])})
 
 
 def _ended(entry: Mapping[str, Any]) -> Ended:

@@ -105,6 +105,16 @@ class Turn:
     usage: Mapping[str, int] | None = None
     steps: tuple[Mapping[str, str], ...] = ()
     shortened: bool = False
+    base_sha: str | None = None
+    """What the branch stood at before this turn's commits."""
+    undoes: str | None = None
+    """`turn_id` of the turn whose commits this one takes back; absent = a prompt for the agent."""
+    files: tuple[Mapping[str, str | int], ...] = ()
+    """What people attached to the prompt: `file_id`, `name`, `size_bytes`."""
+    shown: tuple[Mapping[str, str | int], ...] = ()
+    """Files the agent showed: `digest`, `name`, `file_id`, and `shared_at` once the thread has it."""
+    waited_seconds: int = 0
+    """How long the turn waited for answers to what the agent asked leave for."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -193,6 +203,36 @@ class PullRequestState:
 
 
 @dataclass(frozen=True)
+class Permission:
+    """What the agent asks leave for, in one turn: an entry of `permissions`. Times are Unix seconds."""
+
+    permission_id: str
+    turn_id: str
+    title: str
+    """The agent's own words for the tool call."""
+    options: tuple[Mapping[str, str], ...]
+    """What may be answered: `option_id` (the agent's, opaque), `name` (the label), `kind` (ACP's)."""
+    asked_at: int
+    expires_at: int
+    """No answer by then means no."""
+    kind: str | None = None
+    """ACP's kind of the tool call: read, edit, execute ..."""
+    detail: str | None = None
+    """The command, or the change as a diff."""
+    is_diff: bool = False
+    shortened: bool = False
+    message_ts: str | None = None
+    outcome: str | None = None
+    """`selected`, `timed_out` or `cancelled`; absent = nobody has answered yet."""
+    option_id: str | None = None
+    answered_by: str | None = None
+    settled_at: int | None = None
+    told: bool = False
+    """The message says how it ended."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Ended:
     """How the session ended: attribute `ended`."""
 
@@ -244,6 +284,8 @@ class Session:
     spending: Spending = field(default_factory=Spending)
     ended: Ended | None = None
     asides: tuple[str, ...] = ()
+    permissions: tuple[Permission, ...] = ()
+    """What the agent asks leave for, until it was answered and the thread says so."""
     heard: tuple[str, ...] = ()
     """`request_id` of the latest words and presses that were carried out: the same one again changes nothing."""
     dropped_ts: str | None = None
@@ -281,6 +323,14 @@ class Session:
     @property
     def has_open_pull_request(self) -> bool:
         return self.pr_number is not None and self.pull_request.state == "open"
+
+    @property
+    def open_permission(self) -> Permission | None:
+        """The question of the agent that waits for somebody's answer."""
+        return next((each for each in self.permissions if each.outcome is None), None)
+
+    def permission(self, permission_id: str) -> Permission | None:
+        return next((each for each in self.permissions if each.permission_id == permission_id), None)
 
     def turn(self, turn_id: str) -> Turn | None:
         return next((turn for turn in self.history if turn.turn_id == turn_id), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from slackbot.core import events as ev
-from slackbot.core import turn_rules
+from slackbot.core import permission_rules, turn_rules
 from slackbot.core.session import EndedBy, Session, Status, TaskState
 from slackbot.core.session_rules import end_session, fail_session, launch_again
 from slackbot.core.task_report import is_unhealthy, report_task
@@ -138,6 +138,7 @@ def time_passed(session: Session, event: ev.TimePassed, now: int) -> Session:
                 f"The worker was not heard from for {(now - heard_at) // 60} minutes.",
                 "Press Retry to go on with a new one.",
             )
+        session = permission_rules.expire(session, now)
         timed = turn_rules.keep_time(session, limits, now)
         if timed is not session:
             return timed

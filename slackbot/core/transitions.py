@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from slackbot.core import events as ev
-from slackbot.core import session_rules, spending_rules, task_rules, turn_rules
+from slackbot.core import permission_rules, session_rules, spending_rules, task_rules, turn_rules, undo_rules
 from slackbot.core.errors import Fenced, IllegalTransition
 from slackbot.core.session import MAX_HEARD, Session, Status
 
@@ -32,6 +32,10 @@ _ANYWHERE: dict[type[ev.Event], None] = dict.fromkeys(
         ev.TurnEnded,
         ev.ModelsUsed,
         ev.SpendingExtended,
+        ev.PermissionAnswered,
+        ev.PermissionShown,
+        ev.PermissionTold,
+        ev.FileShared,
     )
 )
 
@@ -58,6 +62,7 @@ TRANSITIONS: dict[Status, dict[type[ev.Event], tuple[Status, ...]]] = {
             ev.CancelRequested: (_S,),
             ev.StopRequested: (_X,),
             ev.RetryRequested: (_S,),
+            ev.UndoRequested: (_S,),
             ev.ThreadLost: (_X,),
             ev.TimePassed: (_S, _E),
         },
@@ -72,6 +77,9 @@ TRANSITIONS: dict[Status, dict[type[ev.Event], tuple[Status, ...]]] = {
             ev.WorkerHeard: (_R,),
             ev.WorkerLeft: (_S, _X, _E),
             ev.TurnClaimed: (_R,),
+            ev.PermissionAsked: (_R,),
+            ev.FileTaken: (_R,),
+            ev.UndoRequested: (_R,),
             ev.CancelRequested: (_R,),
             ev.StopRequested: (_X,),
             ev.RetryRequested: (_R,),
@@ -89,6 +97,7 @@ TRANSITIONS: dict[Status, dict[type[ev.Event], tuple[Status, ...]]] = {
             ev.WorkerLeft: (_X,),
             ev.BranchTidied: (_X,),
             ev.RetryRequested: (_X, _S),
+            ev.UndoRequested: (_X, _S),
             ev.TimePassed: (_X,),
         },
     ),
@@ -102,6 +111,7 @@ TRANSITIONS: dict[Status, dict[type[ev.Event], tuple[Status, ...]]] = {
             ev.WorkerLeft: (_E,),
             ev.BranchTidied: (_E,),
             ev.RetryRequested: (_E, _S),
+            ev.UndoRequested: (_E, _S),
             ev.TimePassed: (_E,),
         },
     ),
@@ -128,7 +138,7 @@ def decide(session: Session, event: ev.Event, now: int) -> Session:
         if isinstance(event, ev.TaskStarted | ev.TaskObserved | ev.LaunchFailed | ev.LaunchDelayed):
             return session
         raise Fenced("This worker belongs to an earlier launch of the session.", "It must leave.")
-    changed: Session = _HANDLERS[type(event)](session, event, now)
+    changed: Session = permission_rules.tidied(_HANDLERS[type(event)](session, event, now), now)
     if changed.status not in allowed:
         raise AssertionError(f"{type(event).__name__} led from {session.status} to {changed.status}, not in the table")
     # Remembered also where nothing was left to do: delivered again, it might find something.
@@ -143,6 +153,13 @@ _HANDLERS: dict[type[ev.Event], Callable[..., Session]] = {
     ev.CancelRequested: session_rules.cancel_requested,
     ev.StopRequested: session_rules.stop_requested,
     ev.RetryRequested: session_rules.retry_requested,
+    ev.UndoRequested: undo_rules.undo_requested,
+    ev.PermissionAsked: permission_rules.asked,
+    ev.PermissionAnswered: permission_rules.answered,
+    ev.PermissionShown: permission_rules.shown,
+    ev.PermissionTold: permission_rules.told,
+    ev.FileTaken: turn_rules.file_taken,
+    ev.FileShared: turn_rules.file_shared,
     ev.PullRequestRequested: session_rules.pull_request_requested,
     ev.BranchMade: session_rules.branch_made,
     ev.BranchNameTaken: session_rules.branch_name_taken,

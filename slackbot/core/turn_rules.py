@@ -7,10 +7,14 @@ from dataclasses import replace
 from slackbot.core import events as ev
 from slackbot.core.clipping import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, clip
 from slackbot.core.errors import IllegalTransition, Refused, UsageError
+from slackbot.core.permission_rules import waiting_since
 from slackbot.core.session import MAX_WAITING_TURNS, WITHDRAWN, EndedBy, Session, Turn, TurnState
 
 BY_CLOCK = "-"
 """`cancelled_by` of a turn that ran out of time."""
+
+MAX_SHOWN_FILES = 5
+"""Files that an agent shows in one turn."""
 
 MAX_ASIDES = 20
 MAX_ASIDE_BYTES = 1024
@@ -111,6 +115,7 @@ def end_turn(session: Session, event: ev.TurnEnded, now: int) -> Session:
             usage=_usage(turn, event),
             steps=event.steps,
             shortened=turn.shortened or shortened or event.shortened,
+            base_sha=event.base_sha,
             held=event.held,
         )
     )
@@ -160,6 +165,8 @@ def retry(session: Session, event: ev.RetryRequested, now: int) -> Session:
         prompted_at=now,
         prompt_ts=last.prompt_ts,
         prompt_file=last.prompt_file,
+        files=last.files,
+        undoes=last.undoes,
         context=last.context,
         shortened=last.shortened,
     )
@@ -190,7 +197,10 @@ def keep_time(session: Session, limits: ev.Limits, now: int) -> Session:
                 responded_at=now,
             )
         )
-    if working.claimed_at is not None and now - working.claimed_at > limits.turn_seconds + limits.grace_seconds:
+    if waiting_since(session, working) is not None:
+        return session
+    working_since = working.claimed_at + working.waited_seconds if working.claimed_at is not None else None
+    if working_since is not None and now - working_since > limits.turn_seconds + limits.grace_seconds:
         return session.with_turn(replace(working, cancelled_by=BY_CLOCK, cancelled_at=now))
     return session
 
@@ -227,6 +237,31 @@ def answer_posted(session: Session, event: ev.AnswerPosted, now: int) -> Session
     return session.with_turn(replace(turn, response_ts=event.response_ts, held=False))
 
 
+def file_taken(session: Session, event: ev.FileTaken, now: int) -> Session:
+    """A file the agent shows in the turn it works on; the same content twice is one file."""
+    turn = session.turn(event.turn_id)
+    if turn is None or turn.state is not TurnState.WORKING or turn.claimed_launch != event.launch:
+        raise IllegalTransition("This turn was never given to this worker, or is over.", "Ask for the next turn.")
+    if any(file.get("digest") == event.digest for file in turn.shown):
+        return session
+    if len(turn.shown) >= MAX_SHOWN_FILES:
+        raise Refused(f"A turn shows {MAX_SHOWN_FILES} files at most.")
+    name, _ = clip(event.name, 255)
+    taken = {"digest": event.digest, "name": name, "file_id": event.file_id}
+    return session.with_turn(replace(turn, shown=(*turn.shown, taken)))
+
+
+def file_shared(session: Session, event: ev.FileShared, now: int) -> Session:
+    turn = session.turn(event.turn_id)
+    if turn is None:
+        return session
+    shown = tuple(
+        {**file, "shared_at": file.get("shared_at", now)} if file.get("digest") == event.digest else file
+        for file in turn.shown
+    )
+    return session.with_turn(replace(turn, shown=shown))
+
+
 def _in_order(history: tuple[Turn, ...], turn: Turn) -> tuple[Turn, ...]:
     """With one more turn at its end, but before those that wait whose messages are younger: Slack may deliver late."""
     at = len(history)
@@ -254,5 +289,6 @@ def _new_turn(event: ev.PromptReceived, now: int, state: TurnState) -> Turn:
         prompted_at=now,
         prompt_ts=event.prompt_ts,
         prompt_file=event.prompt_file,
+        files=event.files,
         shortened=shortened,
     )

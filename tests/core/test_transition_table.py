@@ -22,6 +22,16 @@ _MAKE: dict[type[ev.Event], Callable[[Session], list[ev.Event]]] = {
     ev.CancelRequested: lambda s: [ev.CancelRequested("U1")],
     ev.StopRequested: lambda s: [ev.StopRequested("U1"), ev.StopRequested(None, EndedBy.SHUTDOWN)],
     ev.RetryRequested: lambda s: [ev.RetryRequested("press:1", "U1"), ev.RetryRequested(f"C0000001:{T0}.000001", "U1")],
+    ev.UndoRequested: lambda s: [ev.UndoRequested("press:9", "U1", s.history[0].response_ts)],
+    ev.PermissionAsked: lambda s: [
+        ev.PermissionAsked(s.launch, turn_id, "p1", "rm -rf x", ({"option_id": "a", "name": "A", "kind": "x"},), 60)
+        for turn_id in ("none", *(turn.turn_id for turn in s.history))
+    ],
+    ev.PermissionAnswered: lambda s: [ev.PermissionAnswered("p1", "a", "U1")],
+    ev.PermissionShown: lambda s: [ev.PermissionShown("p1", "1.1")],
+    ev.PermissionTold: lambda s: [ev.PermissionTold("p1")],
+    ev.FileTaken: lambda s: [ev.FileTaken(s.launch, turn.turn_id, "d1", "a.png", "F1") for turn in s.history],
+    ev.FileShared: lambda s: [ev.FileShared(s.launch, turn.turn_id, "d1") for turn in s.history],
     ev.PullRequestRequested: lambda s: [ev.PullRequestRequested("U1")],
     ev.BranchMade: lambda s: [ev.BranchMade("devflow/x", "a" * 40)],
     ev.BranchNameTaken: lambda s: [ev.BranchNameTaken(s.branch_name), ev.BranchNameTaken("other")],

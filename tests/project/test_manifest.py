@@ -28,6 +28,8 @@ SCOPES_OF_METHOD = {
     "conversations.info": {"channels:read", "groups:read", "im:read", "mpim:read"},
     "files.upload.v2": {"files:write"},
     "files.info": {"files:read"},
+    "files.getUploadURLExternal": {"files:write"},
+    "files.completeUploadExternal": {"files:write"},
     "reactions.add": {"reactions:write"},
     "reactions.remove": {"reactions:write"},
     "usergroups.users.list": {"usergroups:read"},
