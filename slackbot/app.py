@@ -26,6 +26,9 @@ from slackbot.adapters.socket_mode import SocketKeeper, build_app
 from slackbot.adapters.sqlite import SqliteStore
 from slackbot.admission import Admission
 from slackbot.audit import AuditLog, AuditStream
+from slackbot.catch_up import PAUSE_SECONDS as CATCH_UP_SECONDS
+from slackbot.catch_up import CatchUp
+from slackbot.channel_watch import ChannelWatch
 from slackbot.config import Settings
 from slackbot.core import events as ev
 from slackbot.core.errors import ConfigError, DevflowError, IllegalTransition, NotFound
@@ -38,6 +41,7 @@ from slackbot.gateway.public import PublicRoutes, PublicServer
 from slackbot.gateway.server import Gateway, listen
 from slackbot.gateway.worker_api import WorkerApi
 from slackbot.gateway.worker_desk import WorkerDesk, WorkerTerms
+from slackbot.listeners.messages import hear
 from slackbot.listeners.told import Told
 from slackbot.performer import Performer, WorkerSettings
 from slackbot.policy import load_policies
@@ -61,6 +65,8 @@ class Pace:
     first_progress: float = 0.25
     """A turn that ends sooner shows no progress message."""
     long_poll: float = LONG_POLL_SECONDS
+    catch_up: float = CATCH_UP_SECONDS
+    """Between two threads that are read after a silence."""
     drain: float = 10.0
     """What each kind of work in flight has to end; all of it, and every closing, share `stop`."""
     stop: float = 20.0
@@ -162,7 +168,9 @@ async def run_bot(
         closing.push_async_callback(ending.drain, engine.drain, pace.drain)
 
         app = build_app(chat)
-        keeper = SocketKeeper(app, _secret(settings.SLACK_APP_TOKEN))
+        keeper = SocketKeeper(
+            app, _secret(settings.SLACK_APP_TOKEN), on_heard=lambda silent_since: catch_up.want(silent_since)
+        )
         closing.push_async_callback(ending.close, keeper.close)
         desk = WorkerDesk(
             engine=engine,
@@ -214,7 +222,18 @@ async def run_bot(
         )
         told = Told(chat)
         closing.push_async_callback(ending.drain, told.drain, 2.0)
-        listeners.register(app, front_desk, told)
+        watch = ChannelWatch(engine=engine, store=store, chat=chat)
+        listeners.register(app, front_desk, told, watch)
+        catch_up = CatchUp(
+            engine=engine,
+            store=store,
+            chat=chat,
+            watch=watch,
+            hear=functools.partial(hear, desk=front_desk, told=told, late=True),
+            bot_user_id=identity.user_id,
+            started_at=int(time.time()),
+            pause_seconds=pace.catch_up,
+        )
         reconciler = Reconciler(
             engine=engine,
             store=store,
@@ -235,12 +254,14 @@ async def run_bot(
             on_ready(ready)
         async with asyncio.TaskGroup() as group:
             reconciling = group.create_task(reconciler.run(), name="reconciler")
+            catching_up = group.create_task(catch_up.run(), name="catch_up")
             await stop.wait()
             log.info("bot_stopping")
             if stop_sessions_at_end:
                 await keeper.stop_intake()
                 await stop_sessions(store, engine)
             reconciling.cancel()
+            catching_up.cancel()
             ending.begin()
     log.info("bot_stopped")
 

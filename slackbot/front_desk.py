@@ -218,9 +218,11 @@ class FrontDesk:
 
     # --------------------------------------------------------------------------------- threads
 
+    def session_id_of(self, channel_id: str, thread_ts: str) -> str:
+        return derive_session_id(self._team_id, channel_id, thread_ts)
+
     async def session_of_thread(self, channel_id: str, thread_ts: str) -> Session | None:
-        session_id = derive_session_id(self._team_id, channel_id, thread_ts)
-        return await self._engine.load(session_id)
+        return await self._engine.load(self.session_id_of(channel_id, thread_ts))
 
     async def reply(self, reply: Reply) -> View | None:
         """Somebody wrote in a thread. Returns what this person alone is to read, or None."""

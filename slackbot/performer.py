@@ -58,6 +58,8 @@ class Performer:
         """Does it, and says what came of it. `TemporaryError` and `NotYet` mean: again, later."""
         log.debug("performing", session_id=session.session_id, effect=type(effect).__name__, first=first)
         try:
+            if isinstance(effect, fx.DeliverAnswer | fx.PostNotice) and await self.strangers_read(session):
+                return ev.ChannelShared()
             match effect:
                 case fx.UpdateCard():
                     return await self._writer.update_card(effect, session, first=first)
@@ -79,6 +81,17 @@ class Performer:
             log.warning("thread_lost", session_id=session.session_id, why=error.summary)
             return ev.ThreadLost(reason=error.summary)
         raise AssertionError(f"no way to perform {effect!r}")
+
+    async def strangers_read(self, session: Session) -> bool:
+        """Whether people of another organisation would read what is told now, and nobody has noticed yet."""
+        if session.thread.frozen_at is not None:
+            return False
+        try:
+            channel = await self._chat.get_channel(session.thread.channel_id)
+        except (PermanentError, NotFound):
+            # The post itself will say what is wrong.
+            return False
+        return channel.is_shared_outside
 
     def owes_marks(self, session: Session) -> bool:
         return self._writer.owes_marks(session)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -94,6 +96,7 @@ async def open_socket_url(client: AsyncWebClient, app_token: str) -> str:
 class SocketKeeper:
     """`connections` Socket Mode connections on one app, started, watched and ended together.
 
+    `on_heard` is called whenever Slack is heard again, with the Unix time since when it was not (0: never before).
     Use: `await start()`; at the end `await stop_intake()`, `await drain(seconds)`, `await close()`.
     """
 
@@ -111,6 +114,7 @@ class SocketKeeper:
         start_seconds: float = 30.0,
         concurrency: int = 200,
         queued: int = 2000,
+        on_heard: Callable[[int], None] = lambda silent_since: None,
     ) -> None:
         self._app = app
         self._app_token = app_token
@@ -139,6 +143,8 @@ class SocketKeeper:
         self._tasks: list[asyncio.Task[None]] = []
         self._first_heard = asyncio.Event()
         self._was_heard = False
+        self._on_heard = on_heard
+        self._silent_since = 0
 
     @property
     def is_heard(self) -> bool:
@@ -253,7 +259,9 @@ class SocketKeeper:
         self._was_heard = is_heard
         if is_heard:
             log.info("slack_is_heard", connections=self.live_connections)
+            self._on_heard(self._silent_since)
         elif self._intake.is_open:
+            self._silent_since = int(time.time())
             log.error(
                 "slack_is_not_heard", remedy="Nothing is lost: Slack keeps events for a while. It is tried again."
             )

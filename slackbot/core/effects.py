@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from slackbot.core.session import Session, Status, Turn, card_key
+from slackbot.core.session import Notice, Session, Status, Turn, card_key
 
 
 class Effect:
@@ -88,7 +88,7 @@ def owed(session: Session) -> tuple[Effect, ...]:
         card = card_key(session)
         if session.thread.card != card:
             effects.append(UpdateCard(card))
-        for turn in session.history:
+        for turn in session.history if session.thread.frozen_at is None else ():
             if (
                 turn.state.is_ended
                 and turn.response_ts is None
@@ -96,12 +96,12 @@ def owed(session: Session) -> tuple[Effect, ...]:
                 and not _is_brought(session, turn)
             ):
                 effects.append(DeliverAnswer(turn.turn_id))
-        for permission in session.permissions:
+        for permission in session.permissions if session.thread.frozen_at is None else ():
             if permission.outcome is None and permission.message_ts is None:
                 effects.append(ShowPermission(permission.permission_id))
             elif permission.outcome is not None and not permission.told:
                 effects.append(ClosePermission(permission.permission_id))
-        effects.extend(PostNotice(notice.notice_id) for notice in session.thread.notices)
+        effects.extend(PostNotice(notice.notice_id) for notice in session.thread.notices if may_tell(session, notice))
     if session.status is Status.STARTING and session.branch.base_sha is None:
         effects.append(MakeBranch(session.branch_name))
     elif session.status.is_live and session.ecs_task_arn is None:
@@ -120,6 +120,11 @@ def owed(session: Session) -> tuple[Effect, ...]:
     if session.pull_request.requested_at is not None:
         effects.append(OpenPullRequest(session.pull_request.requested_at))
     return tuple(effects)
+
+
+def may_tell(session: Session, notice: Notice) -> bool:
+    """In a frozen thread only that it is frozen, which strangers may read too."""
+    return session.thread.frozen_at is None or notice.kind == "frozen"
 
 
 def _is_brought(session: Session, turn: Turn) -> bool:

@@ -358,6 +358,21 @@ class ThreadLost(Event):
     reason: str
 
 
+@dataclass(frozen=True)
+class ChannelShared(Event):
+    """People of another organisation read along in the session's channel."""
+
+
+@dataclass(frozen=True)
+class ChannelUnshared(Event):
+    """The session's channel is the workspace's own again."""
+
+
+@dataclass(frozen=True)
+class RootDeleted(Event):
+    """The first message of the session's thread is gone."""
+
+
 # ------------------------------------------------------------------------------------- from the clock
 
 

@@ -355,6 +355,10 @@ class Chat(Protocol):
         """Cached for a minute. `NotFound` when the bot cannot see it."""
         ...
 
+    def forget_channel(self, channel_id: str) -> None:
+        """Something happened to the channel: the next question about it is asked afresh."""
+        ...
+
     async def user_group_members(self, user_group_id: str) -> frozenset[str]:
         """The members of a user group (`S...`); cached for some minutes."""
         ...

@@ -63,11 +63,15 @@ class EndedBy(StrEnum):
     IDLE = "idle"
     AGE = "age"
     SHUTDOWN = "shutdown"
+    SHARED = "shared"
+    """People of another organisation read along in its channel."""
+    ROOT_DELETED = "root_deleted"
+    """Somebody took the first message of its thread away."""
     FAILURE = "failure"
 
     @property
     def wakes_on_reply(self) -> bool:
-        return self in (EndedBy.IDLE, EndedBy.AGE, EndedBy.SHUTDOWN)
+        return self in (EndedBy.IDLE, EndedBy.AGE, EndedBy.SHUTDOWN, EndedBy.SHARED)
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,8 @@ class Thread:
     """Why nothing can be posted any more (channel archived, bot removed); absent = all is well."""
     language: str | None = None
     """What the thread is written in: the owner's language, by Slack's locale (`ja`); absent = English."""
+    frozen_at: int | None = None
+    """When people of another organisation were found to read along: nothing is told here until they are gone."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

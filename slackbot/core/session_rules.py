@@ -126,6 +126,31 @@ def thread_lost(session: Session, event: ev.ThreadLost, now: int) -> Session:
     return end_session(lost, now, status=Status.STOPPED, by=EndedBy.FAILURE, user_id=None, kind=None)
 
 
+def channel_shared(session: Session, event: ev.ChannelShared, now: int) -> Session:
+    """Frozen: the worker is stopped, and nothing but the word of it is told while strangers read along."""
+    if session.thread.frozen_at is not None:
+        return session
+    frozen = replace(session, thread=replace(session.thread, frozen_at=now))
+    if not session.status.is_live:
+        return frozen
+    return end_session(frozen, now, status=Status.STOPPED, by=EndedBy.SHARED, user_id=None, kind="frozen")
+
+
+def channel_unshared(session: Session, event: ev.ChannelUnshared, now: int) -> Session:
+    """Thawed: what is owed to the thread is told now, and a reply wakes what was frozen."""
+    if session.thread.frozen_at is None:
+        return session
+    thawed = replace(session, thread=replace(session.thread, frozen_at=None))
+    if session.ended is None or session.ended.by is not EndedBy.SHARED:
+        return thawed
+    return with_notice(thawed, "thawed", now)
+
+
+def root_deleted(session: Session, event: ev.RootDeleted, now: int) -> Session:
+    """Without its first message nobody finds the thread again, so the session ends with it."""
+    return end_session(session, now, status=Status.STOPPED, by=EndedBy.ROOT_DELETED, user_id=None, kind="stopped")
+
+
 # ------------------------------------------------------------------------------------- common moves
 
 
@@ -156,8 +181,11 @@ def fail_session(session: Session, now: int, summary: str, remedy: str) -> Sessi
 
 
 def _found_again(session: Session) -> Session:
-    """A thread that people write in can be posted in; if not, that will show again."""
-    return replace(session, thread=replace(session.thread, lost=None)) if session.thread.lost else session
+    """A thread that people write in, and are let in for, can be posted in; if not, that will show again."""
+    thread = session.thread
+    if thread.lost is None and thread.frozen_at is None:
+        return session
+    return replace(session, thread=replace(thread, lost=None, frozen_at=None))
 
 
 def launch_again(session: Session, now: int) -> Session:

@@ -202,6 +202,11 @@ class WorkerDesk:
     async def _bring(self, session: Session, turn: Turn, response: str, *, look_first: bool) -> None:
         """Posts an answer of which the store holds head and tail alone. What fails here the worker tries again."""
         session_id = session.session_id
+        if await self._performer.strangers_read(session):
+            session = await self._engine.handle(session_id, ev.ChannelShared())
+        if session.thread.frozen_at is not None:
+            # What is stored of it is told when the channel is the workspace's own again.
+            return
         try:
             ts = await self._performer.post_answer(session, turn, full_text=response, look_first=look_first)
         except ThreadUnreachable as error:

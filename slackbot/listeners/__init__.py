@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from slack_bolt.async_app import AsyncApp
 
+from slackbot.channel_watch import ChannelWatch
 from slackbot.front_desk import FrontDesk
-from slackbot.listeners import actions, commands, events, messages
+from slackbot.listeners import actions, channels, commands, events, messages
 from slackbot.listeners.told import Told
 
 
-def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
+def register(app: AsyncApp, desk: FrontDesk, told: Told, watch: ChannelWatch) -> None:
     """Binds every listener. The last one takes whatever Slack sends that nobody asked for."""
     # Bolt asks one after the other, so what comes most often comes first.
-    messages.register(app, desk, told)
+    messages.register(app, desk, told, watch)
     actions.register(app, desk, told)
     commands.register(app, desk, told)
+    channels.register(app, watch)
     events.register(app)

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 
+from slackbot.channel_watch import ChannelWatch
 from slackbot.core.errors import DevflowError, NotAdmitted, TemporaryError
 from slackbot.front_desk import FrontDesk, Reply
 from slackbot.listeners.faults import view_of
@@ -22,15 +23,15 @@ _SPOKEN = (None, "thread_broadcast", "file_share")
 """Subtypes in which a person says something. All others are Slack's own news."""
 
 
-def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
+def register(app: AsyncApp, desk: FrontDesk, told: Told, watch: ChannelWatch) -> None:
     """Binds one listener to the event `message`, every subtype of it."""
 
     async def message(event: dict[str, Any], context: dict[str, Any]) -> None:
         subtype = event.get("subtype")
         if subtype == "message_changed":
-            await _changed(event, desk)
+            await _changed(event, desk, watch)
         elif subtype == "message_deleted":
-            await _deleted(event, desk)
+            await _deleted(event, desk, watch)
         elif subtype in _SPOKEN and not event.get("bot_id"):
             await _spoken(event, context, desk, told)
 
@@ -39,13 +40,20 @@ def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
 
 async def _spoken(event: dict[str, Any], context: dict[str, Any], desk: FrontDesk, told: Told) -> None:
     reply = _reply(event, event.get("channel"), context.get("bot_user_id"))
-    if reply is None:
-        return
+    if reply is not None:
+        await hear(reply, desk, told)
+
+
+async def hear(reply: Reply, desk: FrontDesk, told: Told, *, late: bool = False) -> None:
+    """Takes a reply, and tells its author alone what is to be told. `late`: found when the thread was read again."""
     try:
         view = await desk.reply(reply)
     except TemporaryError:
         raise
     except DevflowError as error:
+        if late and isinstance(error, NotAdmitted):
+            # Said when it was written, or not worth saying any more.
+            return
         told.tell_once(
             view_of(error, where="reply", language=await desk.language(reply.user_id)),
             channel_id=reply.channel_id,
@@ -59,23 +67,29 @@ async def _spoken(event: dict[str, Any], context: dict[str, Any], desk: FrontDes
         told.tell(view, channel_id=reply.channel_id, user_id=reply.user_id, thread_ts=reply.thread_ts)
 
 
-async def _changed(event: dict[str, Any], desk: FrontDesk) -> None:
+async def _changed(event: dict[str, Any], desk: FrontDesk, watch: ChannelWatch) -> None:
     message, previous = event.get("message"), event.get("previous_message")
     if not isinstance(message, dict) or message.get("bot_id"):
         return
     if isinstance(previous, dict) and previous.get("text") == message.get("text"):
         # Slack unfurled a link, or counted a reply: nobody said anything new.
         return
-    reply = _reply(message, event.get("channel"), None)
+    is_deleted = message.get("subtype") == "tombstone"
+    channel_id, ts = event.get("channel"), message.get("ts")
+    if is_deleted and message.get("thread_ts") in (None, ts) and isinstance(channel_id, str) and isinstance(ts, str):
+        # A first message with replies below it leaves a stone in its place.
+        await _quietly(watch.root_deleted(desk.session_id_of(channel_id, ts)))
+        return
+    reply = _reply(message, channel_id, None)
     if reply is None:
         return
-    if message.get("subtype") == "tombstone":
+    if is_deleted:
         await _quietly(desk.deleted(reply.channel_id, reply.thread_ts, reply.message_ts))
     else:
         await _quietly(desk.edited(reply))
 
 
-async def _deleted(event: dict[str, Any], desk: FrontDesk) -> None:
+async def _deleted(event: dict[str, Any], desk: FrontDesk, watch: ChannelWatch) -> None:
     previous = event.get("previous_message")
     channel_id, deleted_ts = event.get("channel"), event.get("deleted_ts")
     if not isinstance(previous, dict) or not isinstance(channel_id, str) or not isinstance(deleted_ts, str):
@@ -83,6 +97,8 @@ async def _deleted(event: dict[str, Any], desk: FrontDesk) -> None:
     thread_ts = previous.get("thread_ts")
     if isinstance(thread_ts, str) and thread_ts != deleted_ts:
         await _quietly(desk.deleted(channel_id, thread_ts, deleted_ts))
+    elif _is_ts(deleted_ts):
+        await _quietly(watch.root_deleted(desk.session_id_of(channel_id, deleted_ts)))
 
 
 async def _quietly(work: Any) -> None:

@@ -51,6 +51,8 @@ _ENDED = {
     EndedBy.IDLE: "card.stopped_by_idle",
     EndedBy.AGE: "card.stopped_by_age",
     EndedBy.SHUTDOWN: "card.stopped_by_shutdown",
+    EndedBy.SHARED: "card.stopped_by_shared",
+    EndedBy.ROOT_DELETED: "card.stopped_by_root_deleted",
     EndedBy.FAILURE: "card.stopped_by_failure",
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from slackbot.core.ports import Metadata
-from slackbot.core.session import Notice, Session
+from slackbot.core.session import EndedBy, Notice, Session
 from slackbot.views.blocks import Block, actions, context, section
 from slackbot.views.buttons import has_commits, open_pr_button, pull_request_button, retry_button
 from slackbot.views.language import say
@@ -35,7 +35,7 @@ def _stopped(session: Session, notice: Notice) -> View:
     what = say(language, _STOPPED_BY.get(by, "notice.stopped"))
     said = say(language, "notice.stopped_by", user=mention(user_id)) if by == "person" and user_id else what
     # A session that was started again meanwhile needs no word about how to do that.
-    then = "" if session.status.is_live else say(language, "notice.wakes" if by in _STOPPED_BY else "notice.keeps")
+    then = "" if session.status.is_live else say(language, "notice.wakes" if by in _WAKING else "notice.keeps")
     blocks = [section("⚪ " + joined(said, _unfinished(notice, language), _branch(session), then))]
     return View(what, blocks + _buttons(session))
 
@@ -81,6 +81,20 @@ def _pull_request_refused(session: Session, notice: Notice) -> View:
     return View(say(language, "notice.pr_refused_text", summary=summary)[:600], [section(told)])
 
 
+def _frozen(session: Session, notice: Notice) -> View:
+    language = session.language
+    what = say(language, "notice.frozen")
+    told = joined(what, _unfinished(notice, language), say(language, "notice.frozen_then"))
+    return View(what, [section(f"🧊 {told}")])
+
+
+def _thawed(session: Session, notice: Notice) -> View:
+    language = session.language
+    what = say(language, "notice.thawed")
+    then = "" if session.status.is_live else say(language, "notice.wakes")
+    return View(what, [section(joined(what, then)), *_buttons(session)])
+
+
 def _unknown(session: Session, notice: Notice) -> View:
     told = say(session.language, "notice.unknown")
     return View(told, [section(told)])
@@ -115,12 +129,17 @@ _STOPPED_BY = {
     "idle": "notice.stopped_by_idle",
     "age": "notice.stopped_by_age",
     "shutdown": "notice.stopped_by_shutdown",
+    "root_deleted": "notice.stopped_by_root_deleted",
 }
-"""The ends that a reply undoes: `EndedBy.wakes_on_reply`."""
+
+_WAKING = frozenset(str(by) for by in EndedBy if by.wakes_on_reply)
+"""The ends that a reply undoes."""
 
 _KINDS: dict[str, Callable[[Session, Notice], View]] = {
     "stopped": _stopped,
     "failed": _failed,
+    "frozen": _frozen,
+    "thawed": _thawed,
     "pull_request_opened": _pull_request_opened,
     "pull_request_shown": _pull_request_shown,
     "pull_request_refused": _pull_request_refused,

@@ -67,6 +67,9 @@ _MAKE: dict[type[ev.Event], Callable[[Session], list[ev.Event]]] = {
     ev.NoticePosted: lambda s: [ev.NoticePosted("none", "1.1")],
     ev.CardTold: lambda s: [ev.CardTold("abc", "1.1")],
     ev.ThreadLost: lambda s: [ev.ThreadLost("is_archived")],
+    ev.ChannelShared: lambda s: [ev.ChannelShared()],
+    ev.ChannelUnshared: lambda s: [ev.ChannelUnshared()],
+    ev.RootDeleted: lambda s: [ev.RootDeleted()],
     ev.TimePassed: lambda s: [ev.TimePassed(), ev.TimePassed(listening_since=T0 + 200_000)],
 }
 _ALL = sorted(_MAKE, key=lambda kind: kind.__name__)

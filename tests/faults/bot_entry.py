@@ -31,7 +31,7 @@ def hurried(lease_seconds: int) -> None:
     """What a bot leaves behind is taken up after this time, so that a run with many kills ends."""
     engine.LEASE_SECONDS = lease_seconds
     app.Reconciler = functools.partial(app.Reconciler, orphan_seconds=ORPHAN_SECONDS)  # type: ignore[assignment,misc]
-    app.run_bot = functools.partial(app.run_bot, pace=app.Pace(retry=RETRY_SECONDS))  # type: ignore[assignment]
+    app.run_bot = functools.partial(app.run_bot, pace=app.Pace(retry=RETRY_SECONDS, catch_up=0.2))  # type: ignore[assignment]
 
 
 def listen(trap: Trap) -> None:

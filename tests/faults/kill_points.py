@@ -31,7 +31,7 @@ NEEDS: dict[str, str] = {
 _NEVER_CALLED = {
     "store.delete", "store.close", "store.list_by_user", "tasks.close", "code_host.close", "code_host.compare",
     "code_host.get_pull_request", "code_host.list_repositories", "chat.close", "chat.read_file",
-    "chat.user_group_members",
+    "chat.user_group_members", "chat.forget_channel",
 }  # fmt: skip
 """Calls of an orderly end, and calls that nothing in these runs leads to."""
 
@@ -98,6 +98,9 @@ class Trap:
                 self.pass_by(call, "after")
 
             return each
+
+        if not inspect.iscoroutinefunction(method):
+            return method
 
         @functools.wraps(method)
         async def once(*arguments: Any, **named: Any) -> Any:

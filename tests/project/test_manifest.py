@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from slackbot.check_probes import BOT_SCOPES
+from slackbot.listeners import channels
 from slackbot.sandbox.welcome import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,19 @@ SCOPES_OF_METHOD = {
 }
 """https://docs.slack.dev/reference/methods names the scopes of each."""
 
-SCOPES_OF_EVENT = {
+SCOPES_OF_EVENT: dict[str, set[str]] = {
+    "app_uninstalled": set(),
+    "channel_archive": {"channels:read"},
+    "channel_deleted": {"channels:read"},
+    "channel_left": {"channels:read"},
+    "channel_shared": {"channels:read"},
+    "channel_unarchive": {"channels:read"},
+    "channel_unshared": {"channels:read"},
+    "group_archive": {"groups:read"},
+    "group_deleted": {"groups:read"},
+    "group_left": {"groups:read"},
+    "group_unarchive": {"groups:read"},
+    "member_joined_channel": {"channels:read", "groups:read"},
     "message.channels": {"channels:history"},
     "message.groups": {"groups:history"},
     "message.im": {"im:history"},
@@ -69,9 +82,22 @@ def test_scopes_are_exactly_those_that_are_used(manifest: dict[str, Any]) -> Non
     needed = {"commands"}
     for method in called_methods():
         needed |= SCOPES_OF_METHOD[method]
-    for event in manifest["settings"]["event_subscriptions"]["bot_events"]:
+    for event in subscribed_events(manifest):
         needed |= SCOPES_OF_EVENT[event]
     assert set(manifest["oauth_config"]["scopes"]["bot"]) == needed
+
+
+def test_events_are_exactly_those_that_are_heard(manifest: dict[str, Any]) -> None:
+    """Each subscribed event has a listener of its own, and no listener waits for what is never sent."""
+    heard = {"app_uninstalled", *channels.EVENTS, *channels.REOPENED}
+    source = "\n".join(path.read_text() for path in (ROOT / "slackbot" / "listeners").glob("*.py"))
+    heard |= set(re.findall(r'app\.event\("(\w+)"\)', source))
+    subscribed = {"message" if name.startswith("message.") else name for name in subscribed_events(manifest)}
+    assert heard == subscribed
+
+
+def subscribed_events(manifest: dict[str, Any]) -> set[str]:
+    return set(manifest["settings"]["event_subscriptions"]["bot_events"])
 
 
 def test_the_command_is_the_sandbox_one(manifest: dict[str, Any]) -> None:

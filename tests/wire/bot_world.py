@@ -33,7 +33,7 @@ T = TypeVar("T")
 BOT = "U0DEVFLOW"
 SECRET = "0123456789abcdef0123456789abcdef"
 COMMANDS = [{"command": "/devflow", "usage_hint": "start owner/repo PROMPT", "description": "Starts a session"}]
-PACE = Pace(retry=0.05, first_progress=0.0, long_poll=5.0, drain=3.0)
+PACE = Pace(retry=0.05, first_progress=0.0, long_poll=5.0, catch_up=0.01, drain=3.0)
 
 
 async def until(look: Callable[[], T | Awaitable[T | None] | None], what: str = "", seconds: float = 10.0) -> T:

@@ -14,9 +14,12 @@ DEFAULT_BOT_EVENTS = frozenset(
     {
         "app_home_opened",
         "app_mention",
+        "app_uninstalled",
         "channel_archive",
         "channel_left",
+        "channel_shared",
         "channel_unarchive",
+        "channel_unshared",
         "group_archive",
         "group_left",
         "group_unarchive",

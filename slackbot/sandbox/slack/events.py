@@ -149,6 +149,19 @@ def archived(channel: Json, is_archived: bool, user_id: str, event_ts: str) -> J
     }
 
 
+def shared(channel: Json, is_shared: bool, other_team_id: str, event_ts: str) -> Json:
+    """https://docs.slack.dev/reference/events/channel_shared and channel_unshared."""
+    event = {"channel": channel["id"], "event_ts": event_ts}
+    if is_shared:
+        return {"type": "channel_shared", "connected_team_id": other_team_id, **event}
+    return {
+        "type": "channel_unshared",
+        "previously_connected_team_id": other_team_id,
+        "is_ext_shared": channel["is_ext_shared"],
+        **event,
+    }
+
+
 def app_home_opened(user_id: str, channel_id: str, tab: str, view: Json | None, event_ts: str) -> Json:
     event = {"type": "app_home_opened", "user": user_id, "channel": channel_id, "tab": tab, "event_ts": event_ts}
     return event if view is None else {**event, "view": view}

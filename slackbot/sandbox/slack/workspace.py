@@ -286,6 +286,15 @@ class Workspace:
             self.emit(events.archived(channel, archived, user_id, self.next_ts()), channel)
         self.feed.publish({"type": "resync"})
 
+    def set_shared(self, channel_id: str, shared: bool) -> None:
+        """Shares a channel with another organisation, or ends that."""
+        channel = self.channel(channel_id)
+        with self.store.transaction():
+            channel["is_shared"] = channel["is_ext_shared"] = shared
+            self.store.put("channel", channel["id"], channel)
+            self.emit(events.shared(channel, shared, STRANGER_TEAM_ID, self.next_ts()), channel)
+        self.feed.publish({"type": "resync"})
+
     # Outlets
 
     def emit(self, event: Document, channel: Document | None, *, member_only: bool = True) -> None:

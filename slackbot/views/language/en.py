@@ -66,6 +66,10 @@ TEXTS: dict[str, Template] = {
     "card.stopped_by_idle": "⚪ *Stopped* – It stopped itself after a time without prompts. Reply in this thread to wake it.",
     "card.stopped_by_age": "⚪ *Stopped* – It had run for the longest time allowed. Reply in this thread to go on.",
     "card.stopped_by_shutdown": "⚪ *Stopped* – DevFlow was shut down. Reply in this thread to go on.",
+    "card.stopped_by_shared": (
+        "⚪ *Stopped* – The channel is shared with another organisation. Reply in this thread when it no longer is."
+    ),
+    "card.stopped_by_root_deleted": "⚪ *Stopped* – The first message of this thread was deleted.",
     "card.stopped_by_failure": "⚪ *Stopped* – Nothing could be posted in this thread any more.",
     "card.retry_runs_it": " – Retry runs the last prompt again.",
     "card.reply_is_kept": " – a reply is kept; Retry then runs it.",
@@ -127,6 +131,10 @@ TEXTS: dict[str, Template] = {
     "notice.stopped_by_idle": "This session stopped itself, as nothing was asked of it for a while.",
     "notice.stopped_by_age": "This session stopped itself: it had run for the longest time allowed.",
     "notice.stopped_by_shutdown": "DevFlow was shut down, and this session with it.",
+    "notice.stopped_by_root_deleted": "The first message of this thread was deleted, so this session has been stopped.",
+    "notice.frozen": ("This channel is shared with another organisation now, so DevFlow has stopped working in it."),
+    "notice.frozen_then": "When it no longer is, a reply in this thread goes on, on the same branch.",
+    "notice.thawed": "This channel is the workspace's own again.",
     "notice.wakes": "A reply in this thread starts it again, on the same branch.",
     "notice.keeps": "A reply in this thread is kept, and Retry runs it.",
     "notice.failed": "🔴 *This session ended with an error.*",

@@ -64,6 +64,10 @@ TEXTS: dict[str, Template] = {
     "card.stopped_by_idle": "⚪ *停止* – しばらく指示がなかったため自動で停止しました。このスレッドに返信すると再開します。",
     "card.stopped_by_age": "⚪ *停止* – 実行できる最長時間に達しました。このスレッドに返信すると続けられます。",
     "card.stopped_by_shutdown": "⚪ *停止* – DevFlow が終了しました。このスレッドに返信すると続けられます。",
+    "card.stopped_by_shared": (
+        "⚪ *停止* – チャンネルが他の組織と共有されています。共有が終わったら、このスレッドに返信すると再開します。"
+    ),
+    "card.stopped_by_root_deleted": "⚪ *停止* – このスレッドの最初のメッセージが削除されました。",
     "card.stopped_by_failure": "⚪ *停止* – このスレッドに投稿できなくなりました。",
     "card.retry_runs_it": " –「再実行」で最後の指示をもう一度実行します。",
     "card.reply_is_kept": " – 返信は保存され、「再実行」で実行されます。",
@@ -125,6 +129,10 @@ TEXTS: dict[str, Template] = {
     "notice.stopped_by_idle": "しばらく指示がなかったため、セッションを自動で停止しました。",
     "notice.stopped_by_age": "実行できる最長時間に達したため、セッションを自動で停止しました。",
     "notice.stopped_by_shutdown": "DevFlow が終了したため、このセッションも停止しました。",
+    "notice.stopped_by_root_deleted": "このスレッドの最初のメッセージが削除されたため、セッションを停止しました。",
+    "notice.frozen": "このチャンネルは他の組織と共有されたため、DevFlow はここでの作業を停止しました。",
+    "notice.frozen_then": "共有が終わったら、このスレッドに返信すると同じブランチで再開します。",
+    "notice.thawed": "このチャンネルは再びこのワークスペースだけのものになりました。",
     "notice.wakes": "このスレッドに返信すると、同じブランチで再開します。",
     "notice.keeps": "このスレッドへの返信は保存され、「再実行」で実行されます。",
     "notice.failed": "🔴 *このセッションはエラーで終了しました。*",

@@ -1,0 +1,102 @@
+"""A channel or the installation changes in mid-session: nothing is left running, and the thread is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from slackbot.sandbox.slack.faults import Fault
+from tests.wire.bot_world import BOT, BotWorld, Person, SessionThread, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def at_work(world: BotWorld) -> tuple[Person, SessionThread]:
+    """A session whose worker is ready, in a channel of its own."""
+    ada = world.someone("ada")
+    thread = await ada.starts("demo/hello", "echo hi")
+    await thread.worker()
+    return ada, thread
+
+
+async def is_over(thread: SessionThread, why: str) -> None:
+    """Stopped, its task too, and the card says why where it still can."""
+    item = await thread.is_("stopped")
+    await until(lambda: all(task.stop_code for task in of(thread)), "the task is stopped")
+    item = await thread.is_settled()
+    assert "ecs_task_arn" not in item
+    assert item["ended"]["by"] == why
+    assert [turn["state"] for turn in item["history"]] in (["cancelled"], ["failed"])
+
+
+def of(thread: SessionThread) -> list[object]:
+    return [task for task in thread.world.tasks.tasks if task.session_id == thread.session_id]
+
+
+async def test_a_channel_that_becomes_shared_freezes_its_sessions_until_it_no_longer_is(world: BotWorld) -> None:
+    """Told once; strangers get nothing; afterwards a reply goes on."""
+    ada, thread = await at_work(world)
+    world.slack.workspace.set_shared(ada.channel_id, True)
+    await thread.shows("shared with another organisation now")
+    await is_over(thread, "shared")
+    await ada.says(thread, "echo secret")
+    await ada.is_told(thread, "shared with another organisation")
+    assert len(thread.turns()) == 1
+    assert sum("shared with another organisation now" in text for text in thread.said()) == 1
+    world.slack.workspace.set_shared(ada.channel_id, False)
+    await thread.shows("the workspace's own again")
+    await ada.says(thread, "echo again")
+    second = await thread.worker(2)
+    assert (await second.works())["prompt"] == "echo again"
+    await thread.turn(2, "answered")
+
+
+async def test_an_archived_channel_ends_its_sessions(world: BotWorld) -> None:
+    """At once, not when something is next to be said there; once it is back, a reply is heard again."""
+    ada, thread = await at_work(world)
+    world.slack.workspace.set_archived(ada.channel_id, True, ada.user_id)
+    await is_over(thread, "failure")
+    assert "archived" in thread.item()["slack"]["lost"]
+    world.slack.workspace.set_archived(ada.channel_id, False, ada.user_id)
+    await ada.says(thread, "are you there?")
+    await until(lambda: len(thread.turns()) == 2, "the reply is kept")
+    await ada.presses(thread, "Retry")
+    await thread.worker(2)
+
+
+async def test_a_bot_that_is_removed_ends_its_sessions(world: BotWorld) -> None:
+    """It cannot say so there; it leaves nothing running."""
+    ada, thread = await at_work(world)
+    world.slack.workspace.leave(ada.channel_id, BOT)
+    await is_over(thread, "failure")
+    assert "removed" in thread.item()["slack"]["lost"]
+
+
+async def test_a_thread_whose_first_message_is_deleted(world: BotWorld) -> None:
+    """The session ends; what is left of the thread says so, with what to do."""
+    ada, thread = await at_work(world)
+    await ada.says(thread, "and this")
+    await until(lambda: len(thread.turns()) == 2, "a prompt")
+    workspace = world.slack.workspace
+    root = workspace.store.message(ada.channel_id, thread.thread_ts)
+    assert root is not None
+    world.slack.conversation.delete(workspace.channel(ada.channel_id), root)
+    await thread.shows("The first message of this thread was deleted")
+    item = await thread.is_settled()
+    assert (item["status"], item["ended"]["by"]) == ("stopped", "root_deleted")
+
+
+async def test_the_app_is_uninstalled_in_mid_session(world: BotWorld) -> None:
+    """Slack refuses every call from then on; nothing is left running, whether the news of it comes through or not."""
+    (_, told), (_, untold) = await at_work(world), await at_work(world)
+    worker = await untold.worker(ready=False)
+    gone = Fault(error="account_inactive")
+    world.slack.fault = lambda method, _: gone if method.startswith(("chat.", "reactions.")) else None
+    try:
+        await worker.works()
+        await until(lambda: untold.item()["status"] == "stopped", "over, by the post that was refused")
+        world.slack.workspace.send({"type": "app_uninstalled"}, None)
+        await is_over(told, "failure")
+        assert "uninstalled" in told.item()["slack"]["lost"]
+    finally:
+        world.slack.fault = None
+    await untold.is_settled()
