@@ -37,12 +37,16 @@ from slackbot.core.session import EndedBy
 from slackbot.ending import Ending
 from slackbot.engine import Engine
 from slackbot.front_desk import FrontDesk
+from slackbot.gateway.models_api import ModelsApi
+from slackbot.gateway.models_desk import ModelsDesk
 from slackbot.gateway.public import PublicRoutes, PublicServer
 from slackbot.gateway.server import Gateway, listen
 from slackbot.gateway.worker_api import WorkerApi
 from slackbot.gateway.worker_desk import WorkerDesk, WorkerTerms
+from slackbot.ledger import Ledger
 from slackbot.listeners.messages import hear
 from slackbot.listeners.told import Told
+from slackbot.model_providers import build_providers, load_prices
 from slackbot.performer import Performer, WorkerSettings
 from slackbot.policy import load_policies
 from slackbot.progress_board import ProgressBoard
@@ -172,6 +176,16 @@ async def run_bot(
             app, _secret(settings.SLACK_APP_TOKEN), on_heard=lambda silent_since: catch_up.want(silent_since)
         )
         closing.push_async_callback(ending.close, keeper.close)
+        ledger = Ledger(store, now=time.time)
+        models = ModelsDesk(
+            build_providers(settings),
+            engine=engine,
+            ledger=ledger,
+            limits=settings.spending_limits,
+            prices=load_prices(settings.DEVFLOW_MODEL_PRICES),
+            audit=audit,
+        )
+        closing.push_async_callback(ending.close, models.close)
         desk = WorkerDesk(
             engine=engine,
             performer=performer,
@@ -180,10 +194,16 @@ async def run_bot(
             board=board,
             terms=WorkerTerms(limits_of=limits_of),
             audit=audit,
+            models=models,
             secrets=settings.secrets(),
             long_poll_seconds=pace.long_poll,
         )
-        gateway = Gateway(WorkerApi(desk, secret=secret), listening, is_ready=lambda: _is_ready(keeper, store))
+        gateway = Gateway(
+            WorkerApi(desk, secret=secret),
+            ModelsApi(models, secret=secret),
+            listening,
+            is_ready=lambda: _is_ready(keeper, store),
+        )
         await gateway.start()
         closing.push_async_callback(ending.close, gateway.stop)
         if public_listening is not None:
@@ -219,6 +239,7 @@ async def run_bot(
             bot_user_id=identity.user_id,
             workspace_url=identity.url or "",
             hosts=code_host.hosts,
+            raise_limit=models.extend,
         )
         told = Told(chat)
         closing.push_async_callback(ending.drain, told.drain, 2.0)

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 
-from slackbot import check_aws
+from slackbot import check_aws, check_models
 from slackbot.adapters.github import GithubCodeHost
 from slackbot.adapters.local_tasks import LocalTasks
 from slackbot.adapters.slack import SlackChat
@@ -62,9 +62,6 @@ _NOTHING = Session(
 """What the write that can never be done would store."""
 
 
-_AGENTS_OF_PROVIDERS = ("claude", "codex", "gemini", "opencode")
-
-
 def probes_of(settings: Settings) -> dict[str, Probe]:
     """The probes that these settings need, in the order in which they are shown."""
     return {
@@ -75,7 +72,7 @@ def probes_of(settings: Settings) -> dict[str, Probe]:
         "GitHub": partial(github, settings),
         "gateway": partial(gateway, settings),
         "agent": partial(agent, settings),
-        "models": partial(models, settings),
+        "models": partial(check_models.models, settings),
         "public": partial(public, settings),
         "editor": partial(web_editor, settings),
         "policy": partial(policy, settings),
@@ -244,23 +241,6 @@ def _agent(name: str, *, is_local: bool) -> Finding:
     except DevflowError as error:
         return of_error("agent", error)
     return Finding("agent", True, f"{name} is installed: {command[0]} (that it is logged in shows in a session)")
-
-
-async def models(settings: Settings) -> list[Finding]:
-    """Whether the agents that are named need a model. Workers hold no key, and DevFlow passes none on."""
-    rules = load_policies(settings.DEVFLOW_POLICY).rules
-    named = dict.fromkeys([settings.DEVFLOW_AGENT, *(rule.agent for rule in rules if rule.agent)])
-    in_need = [name for name in named if name in _AGENTS_OF_PROVIDERS]
-    if not in_need:
-        return [Finding("models", True, "none of the agents named is known to need one")]
-    return [
-        Finding(
-            "models",
-            False,
-            f"{', '.join(in_need)} must reach a model provider, and this version hands no key to a worker",
-            "Name the shell, or an agent that needs no account",
-        )
-    ]
 
 
 async def policy(settings: Settings) -> Sequence[Finding]:

@@ -18,9 +18,12 @@ from slackbot.core.access import AccessPolicy
 from slackbot.core.errors import ConfigError
 from slackbot.core.events import Limits
 from slackbot.core.public_address import PublicAddress, parse_public_url
+from slackbot.core.spending import SpendingLimits, parse_limits
 from slackbot.policy import read_policies
+from slackbot.price_list import read_prices
 
 _WEBHOOK_SECRET_CHARACTERS = 16
+_URLS = ("ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "GEMINI_BASE_URL")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
 
 
@@ -77,6 +80,26 @@ class Settings(BaseModel):
     """At least 32 characters; signs worker tokens. A new one cuts off the workers that run."""
     DEVFLOW_AGENT: str = "shell"
     """`shell`, `claude`, `codex`, `gemini`, `opencode`, or a command line that speaks ACP."""
+    ANTHROPIC_API_KEY: SecretStr | None = None
+    """The key for Anthropic's models; the gateway's alone, no worker gets it."""
+    ANTHROPIC_BASE_URL: str | None = None
+    """Where Anthropic's API answers, without /v1; unset = https://api.anthropic.com."""
+    OPENAI_API_KEY: SecretStr | None = None
+    """The key for OpenAI's models, or for whatever speaks their API."""
+    OPENAI_BASE_URL: str | None = None
+    """Where OpenAI's API answers, with /v1; unset = https://api.openai.com/v1."""
+    GEMINI_API_KEY: SecretStr | None = None
+    """The key for Google's Gemini API."""
+    GEMINI_BASE_URL: str | None = None
+    """Where the Gemini API answers, without /v1beta; unset = https://generativelanguage.googleapis.com."""
+    DEVFLOW_BEDROCK: bool = False
+    """Whether Anthropic's models are reached on Amazon Bedrock, by the bot's own AWS role."""
+    DEVFLOW_COST_LIMITS: str | None = None
+    """US dollars, such as `turn=5,session=20,person=200,month=2000`; `person` and `month` count calendar months."""
+    DEVFLOW_TOKEN_LIMITS: str | None = None
+    """The same in tokens; for models whose price is not known these alone count."""
+    DEVFLOW_MODEL_PRICES: Path | None = None
+    """A TOML file of prices that come before the known ones (docs/models.md)."""
     DEVFLOW_ALLOWED_USERS: str | None = None
     """Slack user ids (U..., W...) or user groups (S...), separated by commas; `*` = every full member."""
     DEVFLOW_ALLOWED_CHANNELS: str | None = None
@@ -178,13 +201,14 @@ class Settings(BaseModel):
     def ecs_security_groups(self) -> tuple[str, ...]:
         return _split(self.DEVFLOW_ECS_SECURITY_GROUPS)
 
+    @property
+    def spending_limits(self) -> SpendingLimits:
+        return parse_limits(self.DEVFLOW_COST_LIMITS, self.DEVFLOW_TOKEN_LIMITS)[0]
+
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for redaction."""
-        values = (
-            *(self.SLACK_BOT_TOKEN, self.SLACK_APP_TOKEN, self.GITHUB_APP_PRIVATE_KEY, self.GITHUB_WEBHOOK_SECRET),
-            self.DEVFLOW_SECRET,
-        )
-        return tuple(value.get_secret_value() for value in values if value is not None)
+        fields = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(value.get_secret_value() for value in fields if isinstance(value, SecretStr))
 
     def private_key_pem(self) -> str:
         """The App's private key as PEM text, read from its file where a path was given."""
@@ -235,6 +259,8 @@ def _faults(settings: Settings) -> list[str]:
         faults.append("DEVFLOW_SECRET: it must have at least 32 characters")
     faults += _key_faults(settings)
     faults += read_policies(settings.DEVFLOW_POLICY)[1]
+    faults += parse_limits(settings.DEVFLOW_COST_LIMITS, settings.DEVFLOW_TOKEN_LIMITS)[1]
+    faults += read_prices(settings.DEVFLOW_MODEL_PRICES)[1]
     for name, pattern, shape in (
         ("DEVFLOW_ALLOWED_USERS", r"\*|[UWS][A-Z0-9]{2,}", "Slack ids that begin with U, W or S, or `*`"),
         ("DEVFLOW_ALLOWED_CHANNELS", r"[CGD][A-Z0-9]{2,}", "Slack ids that begin with C, G or D"),
@@ -244,7 +270,7 @@ def _faults(settings: Settings) -> list[str]:
         wrong = [part for part in _split(getattr(settings, name)) if not re.fullmatch(pattern, part)]
         if wrong:
             faults.append(f"{name}: {', '.join(wrong)} — expected {shape}")
-    for name in ("SLACK_API_URL", "GITHUB_API_URL", "DEVFLOW_GATEWAY_URL"):
+    for name in (*_URLS, "SLACK_API_URL", "GITHUB_API_URL", "DEVFLOW_GATEWAY_URL"):
         value = getattr(settings, name)
         if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
             faults.append(f"{name}: {value} is not an http or https address")

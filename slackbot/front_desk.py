@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
@@ -77,6 +77,7 @@ class FrontDesk:
         bot_user_id: str,
         workspace_url: str,
         hosts: frozenset[str],
+        raise_limit: Callable[[Session, str, str], Awaitable[None]],
     ) -> None:
         self._engine = engine
         self._store = store
@@ -87,6 +88,7 @@ class FrontDesk:
         self._bot_user_id = bot_user_id
         self._workspace_url = workspace_url
         self._hosts = hosts
+        self._raise_limit = raise_limit
         self._foreign_threads: dict[tuple[str, str], None] = {}
         self._order: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -150,6 +152,10 @@ class FrontDesk:
             check_action(Action.STATUS, user_id, session.user_id, self._admission.policy)
             language = await self.language(user_id)
             return session_status(session, self._engine.now(), permalink=self.permalink(session), language=language)
+        if verb == "raise_limit":
+            check_action(Action.RAISE_LIMIT, user_id, session.user_id, self._admission.policy)
+            await self._raise_limit(session, user_id, press_id)
+            return None
         action, event_for = _EVENTS[verb]
         check_action(action, user_id, session.user_id, self._admission.policy)
         launches = verb == "retry" and not session.status.is_live and session.retryable_turn(message_ts) is not None

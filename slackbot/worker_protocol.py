@@ -19,6 +19,7 @@ CANCEL_PATH = TURN_PATH + "/cancel"
 ANSWER_PATH = TURN_PATH + "/answer"
 GITHUB_TOKEN_PATH = "/worker/v1/github-token"  # noqa: S105  a path, not a token
 LEAVING_PATH = "/worker/v1/leaving"
+MODELS_PATH = "/worker/v1/models/{provider}/{path:.*}"
 
 LONG_POLL_SECONDS = 25.0
 """How long `turns/next` waits before it answers 204."""
@@ -58,6 +59,12 @@ class SessionInfo(WireModel):
     base_branch: str
     agent: str
     """`shell`, a known agent's name, or a command line that speaks ACP."""
+    model: str | None = None
+    """Which model the agent is to use; None = its own choice."""
+    mode: str | None = None
+    """Which of the agent's modes to set; None = the best one that needs nobody's yes."""
+    model_providers: tuple[str, ...] = ()
+    """The providers that the gateway passes requests on to: `anthropic`, `openai`, `gemini`, `bedrock`."""
     committer_name: str
     committer_email: str
     earlier_turns: tuple[EarlierTurn, ...] = ()

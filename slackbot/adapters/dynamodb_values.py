@@ -30,6 +30,8 @@ REQUIRED = (
     "session_id user_id repository_url repository_owner repository_name branch_name status initial_prompt history "
     "github_installation_id created_at updated_at ttl write_version"
 ).split()
+REQUIRED_OF_LEDGER = ("session_id", "updated_at", "ttl", "write_version")
+"""A page of the ledger is no session: without `user_id` and `created_at` it stands in no index."""
 
 _TYPES = {**dict.fromkeys(STRINGS, "S"), **dict.fromkeys(NUMBERS, "N"), "history": "L"}
 """The type of each attribute that the table's description fixes (docs/table.md)."""
@@ -41,7 +43,7 @@ def to_wire(item: Mapping[str, Any]) -> WireItem:
     `PermanentError` names the attribute that is missing, has another type than the table says, or cannot be stored.
     """
     wire = {name: _to_wire(value, name) for name, value in item.items()}
-    for name in REQUIRED:
+    for name in REQUIRED_OF_LEDGER if "ledger" in wire else REQUIRED:
         if name not in wire:
             raise PermanentError(f"The session cannot be stored: it has no attribute '{name}'.")
     for name, kind in _TYPES.items():

@@ -71,7 +71,7 @@ _SCAN_LIVE = f"""
 """  # noqa: S608
 _SCAN_ALL = f"""
     SELECT session_id, 0, {_PROJECTION} FROM devflow_sessions
-    WHERE session_id > :session_id AND ttl > :now ORDER BY session_id LIMIT {SCAN_PAGE}
+    WHERE session_id > :session_id AND ttl > :now AND user_id <> '' ORDER BY session_id LIMIT {SCAN_PAGE}
 """  # noqa: S608
 
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
@@ -192,8 +192,9 @@ class SqliteStore:
         try:
             values = {
                 "session_id": item["session_id"],
-                "user_id": item["user_id"],
-                "created_at": item["created_at"],
+                # A page of the ledger is no session: without these it stands in no index, as in DynamoDB.
+                "user_id": "" if "ledger" in item else item["user_id"],
+                "created_at": 0 if "ledger" in item else item["created_at"],
                 "ttl": item["ttl"],
                 "due_at": item.get("due_at"),
                 "write_version": item["write_version"],

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from slackbot.core.session import Session, Turn
+from slackbot.core.spending import subtract
 from slackbot.core.turn_rules import BY_CLOCK
 
 DEVFLOW = "devflow"
@@ -30,7 +31,13 @@ def acts_of(before: Session | None, after: Session) -> list[Act]:
     """In the order in which they are told; empty for a write that only keeps the books."""
     if before is None:
         return [_requested(after)]
-    return [*_of_turns(before, after), *_of_pull_request(before, after), *_of_task(before, after), *_end(before, after)]
+    return [
+        *_of_turns(before, after),
+        *_of_models(before, after),
+        *_of_pull_request(before, after),
+        *_of_task(before, after),
+        *_end(before, after),
+    ]
 
 
 def _requested(session: Session) -> Act:
@@ -59,6 +66,19 @@ def _of_turns(before: Session, after: Session) -> Iterator[Act]:
             yield Act("prompt_accepted" if is_prompt else "retried", turn.user_id, details)
         if turn.cancelled_by is not None and (earlier is None or earlier.cancelled_by is None):
             yield Act("cancelled", _canceller(turn), {"turn_id": turn.turn_id})
+
+
+def _of_models(before: Session, after: Session) -> Iterator[Act]:
+    """Which models were used and how much, for whoever's prompt was in work."""
+    if after.spending.counted != before.spending.counted:
+        turn = after.working_turn
+        for model, counted in after.spending.models.items():
+            used = subtract(counted, before.spending.models.get(model, {}))
+            if used:
+                details: dict[str, str | int | bool | None] = {"model": model, **used}
+                if turn is not None:
+                    details["turn_id"] = turn.turn_id
+                yield Act("models_used", turn.user_id if turn is not None else after.user_id, details)
 
 
 def _canceller(turn: Turn) -> str:

@@ -94,6 +94,11 @@ def add(one: Counted, other: Counted) -> dict[str, int]:
     return {name: total for name in names if (total := one.get(name, 0) + other.get(name, 0))}
 
 
+def subtract(one: Counted, other: Counted) -> dict[str, int]:
+    """What `one` has more than `other`."""
+    return add(one, {name: -value for name, value in other.items()})
+
+
 def add_model(models: Mapping[str, Counted], name: str, counted: Counted) -> dict[str, Counted]:
     """`models` with the counts of one more call; bounded."""
     key = name if name in models or len(models) < MAX_MODELS else "other"
@@ -154,3 +159,25 @@ def _parse(setting: str, text: str | None, unit: int, faults: list[str]) -> dict
             continue
         limits[scope] = number
     return limits
+
+
+def amount_words(number: int, unit: str) -> str:
+    """`$1.25`, or `12,000 tokens`."""
+    return f"${number / MICRO:,.2f}" if unit == "microdollars" else f"{number:,} tokens"
+
+
+_FOR = {
+    Scope.TURN: "this prompt",
+    Scope.SESSION: "this session",
+    Scope.PERSON: "this person in this month",
+    Scope.MONTH: "everybody in this month",
+}
+
+
+def refusal(one: Reached) -> str:
+    """What an agent is told, in its provider's name, when a limit is used up; it shows it to the person."""
+    used, limit = amount_words(one.used, one.unit), amount_words(one.limit, one.unit)
+    return (
+        f"DevFlow: the limit for {_FOR[one.scope]} is used up ({used} of {limit}). "
+        "An administrator can press Extend in the thread."
+    )

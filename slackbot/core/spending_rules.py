@@ -7,7 +7,7 @@ from dataclasses import replace
 from slackbot.core import events as ev
 from slackbot.core.notices import with_notice
 from slackbot.core.session import Session
-from slackbot.core.spending import Reached, Scope, Spending, add, add_model, reached
+from slackbot.core.spending import Reached, Scope, Spending, SpendingLimits, add, add_model, reached
 
 MAX_TOLD = 24
 """Limits that a thread was told of, remembered; more than these are those of turns long past."""
@@ -65,3 +65,13 @@ def spending_extended(session: Session, event: ev.SpendingExtended, now: int) ->
         session = replace(session, spending=replace(spending, extended=spending.extended + 1))
     values = {"scopes": ",".join(scopes), "user_id": event.user_id}
     return with_notice(session, "spending_extended", now, values)
+
+
+def session_reached(session: Session, limits: SpendingLimits) -> list[Reached]:
+    """What of the session's own limits, and of those of its turns, is used to 80 % or up."""
+    extended = session.spending.extended
+    found = reached(limits, Scope.SESSION, session.spending.counted, extended=extended)
+    for turn in session.history:
+        if turn.usage and "calls" in turn.usage:
+            found += reached(limits, Scope.TURN, turn.usage, extended=extended, of=turn.turn_id)
+    return found

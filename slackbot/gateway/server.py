@@ -15,6 +15,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from slackbot.core.errors import ConfigError, DevflowError, Fenced, IllegalTransition, NotFound, TemporaryError
+from slackbot.gateway.models_api import ModelsApi
 from slackbot.gateway.worker_api import Malformed, WorkerApi
 from slackbot.worker_protocol import MAX_BODY_BYTES, ErrorReply
 
@@ -37,9 +38,15 @@ class Gateway:
     """Serves on `listening`, which `listen` made. `is_ready` says whether Slack is heard and the store answers."""
 
     def __init__(
-        self, api: WorkerApi, listening: socket.socket, *, is_ready: Callable[[], Awaitable[dict[str, bool]]]
+        self,
+        api: WorkerApi,
+        models: ModelsApi,
+        listening: socket.socket,
+        *,
+        is_ready: Callable[[], Awaitable[dict[str, bool]]],
     ) -> None:
         self._api = api
+        self._models = models
         self._listening = listening
         self._is_ready = is_ready
         self._runner: web.AppRunner | None = None
@@ -51,6 +58,7 @@ class Gateway:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
         self._api.add_routes(app.router)
+        self._models.add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, handler_cancellation=True)
         await self._runner.setup()
         await web.SockSite(self._runner, self._listening).start()

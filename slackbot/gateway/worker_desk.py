@@ -25,6 +25,7 @@ from slackbot.core.session import Session, Status, Turn, TurnState
 from slackbot.core.slack_text import leading_mention, plain_text
 from slackbot.core.worker_token import WorkerIdentity
 from slackbot.engine import Engine
+from slackbot.gateway.models_desk import ModelsDesk
 from slackbot.performer import Performer
 from slackbot.progress_board import ProgressBoard
 from slackbot.views.progress import ProgressPicture
@@ -60,6 +61,7 @@ class WorkerDesk:
         board: ProgressBoard,
         terms: WorkerTerms,
         audit: AuditLog,
+        models: ModelsDesk,
         secrets: tuple[str, ...],
         long_poll_seconds: float = wp.LONG_POLL_SECONDS,
         clock: Callable[[], float] = time.monotonic,
@@ -71,6 +73,7 @@ class WorkerDesk:
         self._board = board
         self._terms = terms
         self._audit = audit
+        self._models = models
         self._secrets = secrets
         self._long_poll_seconds = long_poll_seconds
         self._clock = clock
@@ -94,6 +97,9 @@ class WorkerDesk:
             branch_name=session.branch_name,
             base_branch=session.base_branch,
             agent=session.agent,
+            model=session.model,
+            mode=session.mode,
+            model_providers=self._models.names,
             committer_name=self._terms.committer_name,
             committer_email=self._terms.committer_email,
             earlier_turns=tuple(
@@ -169,6 +175,8 @@ class WorkerDesk:
             await self._answer(identity, turn_id, body)
 
     async def _answer(self, identity: WorkerIdentity, turn_id: str, body: wp.Answer) -> None:
+        # First what its models used, so that the answer's line of facts can tell it.
+        await self._models.settle(identity.session_id)
         session = await self._own(identity)
         turn = session.turn(turn_id)
         if turn is None or (turn.state.is_ended and not turn.held):

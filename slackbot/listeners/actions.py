@@ -20,6 +20,7 @@ VERBS = {
     action_ids.SESSION_STOP: "stop",
     action_ids.SESSION_OPEN_PR: "pr",
     action_ids.SESSION_RETRY: "retry",
+    action_ids.SPENDING_EXTEND: "raise_limit",
 }
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 SESSION_STOP = "session_stop"
 SESSION_OPEN_PR = "session_open_pr"
 SESSION_RETRY = "session_retry"
+SPENDING_EXTEND = "spending_extend"
 
 LINK_PREFIX = "link_"
 """Buttons that only open a page; Slack still tells the app, which has nothing to do then."""

@@ -12,6 +12,7 @@ from slackbot.core.session import EndedBy, Notice, Session
 from slackbot.views.blocks import Block, actions, context, section
 from slackbot.views.buttons import has_commits, open_pr_button, pull_request_button, retry_button
 from slackbot.views.language import say
+from slackbot.views.spending import spending_extended, spending_near, spending_reached
 from slackbot.views.task_words import log_link
 from slackbot.views.view import View
 from slackbot.views.words import branch_link, code, joined, mention, pull_request_link, shown
@@ -143,4 +144,7 @@ _KINDS: dict[str, Callable[[Session, Notice], View]] = {
     "pull_request_opened": _pull_request_opened,
     "pull_request_shown": _pull_request_shown,
     "pull_request_refused": _pull_request_refused,
+    "spending_near": spending_near,
+    "spending_reached": spending_reached,
+    "spending_extended": spending_extended,
 }

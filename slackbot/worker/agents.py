@@ -25,6 +25,14 @@ _COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
     "opencode": (("opencode", "acp"), "npm install -g opencode-ai"),
 }
 
+PROVIDERS_OF: dict[str, tuple[str, ...]] = {
+    "claude": ("anthropic", "bedrock"),
+    "codex": ("openai",),
+    "gemini": ("gemini",),
+    "opencode": ("anthropic", "openai", "gemini"),
+}
+"""Which model providers an agent can work with, best first."""
+
 WORKS_ALONE = (
     "bypassPermissions",  # claude; refused for root
     "agent-full-access",  # codex

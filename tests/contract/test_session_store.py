@@ -16,6 +16,7 @@ import pytest
 from slackbot.adapters.sqlite import SqliteStore
 from slackbot.core.errors import DevflowError, UsageError
 from slackbot.core.item import from_item, index_entry, to_item
+from slackbot.core.ledger_item import LedgerPage, to_page_item
 from slackbot.core.ports import IndexEntry, Item, SessionStore
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.session import TTL_SECONDS, Session, Status, Thread, Turn, TurnState
@@ -411,3 +412,16 @@ async def test_a_closed_store_says_so(store: SessionStore) -> None:
         await store.replace({**item, "write_version": 2}, 1)
     with pytest.raises(DevflowError, match="closed"):
         await found(store)
+
+
+async def test_an_item_without_the_indexs_keys_is_read_by_its_key_alone(store: SessionStore) -> None:
+    """The ledger's pages are no sessions: no list and no scan meets them."""
+    page = to_page_item(LedgerPage("2027-01", counted={"calls": 1}, write_version=1), NOW)
+    item = await stored(store)
+    assert await store.create(page, NOW)
+    assert await store.get(page["session_id"], NOW) == page
+    assert await found(store) == [item["session_id"]]
+    assert await found(store, live=True, due_by=NOW + 10**6) == [item["session_id"]]
+    assert [entry.session_id for entry in (await store.list_by_user("U1", NOW, 10)).entries] == [item["session_id"]]
+    assert await store.replace({**page, "write_version": 2}, 1)
+    assert not await store.replace({**page, "write_version": 2}, 1)

@@ -48,7 +48,7 @@ class FakeStore:
 
     async def list_by_user(self, user_id: str, now: int, limit: int, cursor: str | None = None) -> Page:
         self._check()
-        own = [index_entry(item) for item in self.items.values() if item["user_id"] == user_id and item["ttl"] > now]
+        own = [index_entry(item) for item in self._indexed() if item["user_id"] == user_id and item["ttl"] > now]
         own.sort(key=_position, reverse=True)
         if cursor is not None:
             behind = _read_cursor(cursor, user_id)
@@ -58,7 +58,7 @@ class FakeStore:
 
     async def scan(self, now: int, *, due_by: int | None = None, live: bool = False) -> AsyncIterator[IndexEntry]:
         self._check()
-        for item in list(self.items.values()):
+        for item in self._indexed():
             entry = index_entry(item)
             is_due = due_by is not None and entry.due_at is not None and entry.due_at <= due_by
             is_live = live and entry.status in ("starting", "running")
@@ -74,6 +74,10 @@ class FakeStore:
         error, self.fail_next = self.fail_next, None
         if error is not None:
             raise error
+
+    def _indexed(self) -> list[Item]:
+        """What stands in the index: items with both of its keys."""
+        return [item for item in self.items.values() if "user_id" in item and "created_at" in item]
 
     def _is_at(self, session_id: str, write_version: int) -> bool:
         return session_id in self.items and self.items[session_id]["write_version"] == write_version

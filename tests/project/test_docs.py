@@ -13,7 +13,7 @@ from slackbot.core.session import Branch, Ended, PullRequestState, Session, Task
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-RECORDERS = ("audit.py", "core/acts.py", "front_desk.py", "gateway/worker_desk.py")
+RECORDERS = ("audit.py", "core/acts.py", "front_desk.py", "gateway/models_desk.py", "gateway/worker_desk.py")
 
 
 def test_every_setting_is_documented_and_no_other() -> None:

@@ -136,7 +136,10 @@ class BotWorld:
         """Every stored session's item, read by plain SQL."""
         connection = sqlite3.connect(f"file:{self.store_path}?mode=ro", uri=True)
         try:
-            return [json.loads(row[0]) for row in connection.execute("SELECT item FROM devflow_sessions")]
+            return [
+                json.loads(row[0])
+                for row in connection.execute("SELECT item FROM devflow_sessions WHERE user_id <> ''")
+            ]
         finally:
             connection.close()
 

@@ -322,9 +322,9 @@ async def test_an_agent_that_is_not_installed_is_named(world: BotWorld, tmp_path
 async def test_an_agent_that_needs_a_provider_is_named(world: BotWorld) -> None:
     """A worker holds no key, so it would fail in the thread; what is not served is told as well."""
     (line,) = await lines(world, "models", DEVFLOW_AGENT="claude")
-    assert line.startswith("!!  models: claude must reach a model provider")
+    assert line.startswith("!!  models: claude has no model provider — Set ANTHROPIC_API_KEY or")
     (line,) = await lines(world, "models")
-    assert line == "ok  models: none of the agents named is known to need one"
+    assert line == "ok  models: no key of a provider is set, and no agent named is known to need one"
     (public,), (editor,) = await lines(world, "public"), await lines(world, "editor")
     assert (public[:10], editor[:10]) == ("ok  public", "ok  editor")
 

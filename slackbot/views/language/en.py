@@ -239,4 +239,15 @@ TEXTS: dict[str, Template] = {
     "over.try_again": "Try again in a moment.",
     "over.reply_wakes": "A reply in its thread starts it again.",
     "over.retry_runs": "Retry in its thread runs the last prompt again.",
+    # ---- spending
+    "button.extend": "Extend",
+    "spending.turn": "this prompt",
+    "spending.session": "this session",
+    "spending.person": "this person in this month",
+    "spending.month": "everybody in this month",
+    "spending.tokens": "{number} tokens",
+    "spending.near": "More than 80 % of what models may cost for {scope} is used: {used} of {limit}. An administrator can extend it.",
+    "spending.reached": "What models may cost for {scope} is used up: {used} of {limit}. The agent gets no further answers until an administrator extends it.",
+    "spending.extended": "{user} granted the limit for {scope} once more.",
+    "spending.extended_text": "A limit was extended.",
 }

@@ -234,4 +234,15 @@ TEXTS: dict[str, Template] = {
     "over.try_again": "少し待ってからもう一度お試しください。",
     "over.reply_wakes": "スレッドに返信すると再開します。",
     "over.retry_runs": "スレッドの「再実行」で最後の指示をもう一度実行します。",
+    # ---- spending
+    "button.extend": "延長",
+    "spending.turn": "この指示",
+    "spending.session": "このセッション",
+    "spending.person": "この人の今月分",
+    "spending.month": "全員の今月分",
+    "spending.tokens": "{number} トークン",
+    "spending.near": "{scope}のモデル利用上限の 80 % を超えました（{limit} のうち {used}）。管理者が延長できます。",
+    "spending.reached": "{scope}のモデル利用上限に達しました（{limit} のうち {used}）。管理者が延長するまで、エージェントはモデルの応答を受け取れません。",
+    "spending.extended": "{user} さんが{scope}の上限をもう一度認めました。",
+    "spending.extended_text": "上限が延長されました。",
 }
