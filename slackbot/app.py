@@ -31,12 +31,13 @@ from slackbot.catch_up import CatchUp
 from slackbot.channel_watch import ChannelWatch
 from slackbot.config import Settings
 from slackbot.core import events as ev
+from slackbot.core.agent_names import agents_offered
 from slackbot.core.errors import ConfigError, DevflowError, IllegalTransition, NotFound
 from slackbot.core.ports import SessionStore, Tasks
 from slackbot.core.session import EndedBy
+from slackbot.desks import Workspace, open_desks
 from slackbot.ending import Ending
 from slackbot.engine import Engine
-from slackbot.front_desk import FrontDesk
 from slackbot.gateway.models_api import ModelsApi
 from slackbot.gateway.models_desk import ModelsDesk
 from slackbot.gateway.public import PublicRoutes, PublicServer
@@ -51,7 +52,7 @@ from slackbot.performer import Performer, WorkerSettings
 from slackbot.policy import load_policies
 from slackbot.progress_board import ProgressBoard
 from slackbot.reconciler import Reconciler
-from slackbot.session_start import SessionStarter, StartLimits
+from slackbot.session_start import StartLimits
 from slackbot.worker_protocol import LONG_POLL_SECONDS
 
 log = structlog.get_logger()
@@ -214,43 +215,33 @@ async def run_bot(
             closing.push_async_callback(ending.close, public.stop)
 
         admission = Admission(chat, settings.access_policy)
-        starter = SessionStarter(
+        desks = open_desks(
             engine=engine,
             store=store,
             chat=chat,
             code_host=code_host,
             admission=admission,
-            team_id=identity.team_id,
-            bot_user_id=identity.user_id,
+            audit=audit,
+            workspace=Workspace(identity.team_id, identity.user_id, identity.url or "", code_host.hosts),
             limits=StartLimits(
                 max_sessions=settings.DEVFLOW_MAX_SESSIONS,
                 max_sessions_per_user=settings.DEVFLOW_MAX_SESSIONS_PER_USER,
                 default_agent=settings.DEVFLOW_AGENT,
+                agents=agents_offered(settings.DEVFLOW_AGENT, (rule.agent for rule in policies.rules)),
             ),
             policies=policies,
-        )
-        front_desk = FrontDesk(
-            engine=engine,
-            store=store,
-            starter=starter,
-            admission=admission,
-            audit=audit,
-            team_id=identity.team_id,
-            bot_user_id=identity.user_id,
-            workspace_url=identity.url or "",
-            hosts=code_host.hosts,
             raise_limit=models.extend,
         )
         told = Told(chat)
         closing.push_async_callback(ending.drain, told.drain, 2.0)
         watch = ChannelWatch(engine=engine, store=store, chat=chat)
-        listeners.register(app, front_desk, told, watch)
+        listeners.register(app, desks, told, watch)
         catch_up = CatchUp(
             engine=engine,
             store=store,
             chat=chat,
             watch=watch,
-            hear=functools.partial(hear, desk=front_desk, told=told, late=True),
+            hear=functools.partial(hear, desk=desks.front, told=told, late=True),
             bot_user_id=identity.user_id,
             started_at=int(time.time()),
             pause_seconds=pace.catch_up,

@@ -31,8 +31,8 @@ from slackbot.policy import load_policies
 from slackbot.worker.agents import launch_of
 
 BOT_SCOPES = frozenset(
-    "channels:history channels:read chat:write commands files:read files:write groups:history groups:read im:history "
-    "im:read mpim:history mpim:read reactions:write usergroups:read users:read".split()
+    "app_mentions:read channels:history channels:read chat:write commands files:read files:write groups:history "
+    "groups:read im:history im:read mpim:history mpim:read reactions:write usergroups:read users:read".split()
 )
 """Exactly those of manifest.yml."""
 

@@ -24,7 +24,8 @@ from slackbot.core.errors import IllegalTransition, NotFound, Refused, UsageErro
 from slackbot.core.ports import IndexEntry, SessionStore
 from slackbot.core.session import Session, Status, derive_session_id
 from slackbot.engine import Engine
-from slackbot.session_start import LostRoot, SessionStarter, StartRequest
+from slackbot.session_start import LostRoot, SessionStarter
+from slackbot.start_desk import StartDesk
 from slackbot.views.errors import illegal
 from slackbot.views.replies import (
     accepted,
@@ -36,6 +37,7 @@ from slackbot.views.replies import (
     session_status,
 )
 from slackbot.views.view import View
+from slackbot.views.words import thread_permalink
 
 log = structlog.get_logger()
 
@@ -71,6 +73,7 @@ class FrontDesk:
         engine: Engine,
         store: SessionStore,
         starter: SessionStarter,
+        start_desk: StartDesk,
         admission: Admission,
         audit: AuditLog,
         team_id: str,
@@ -82,6 +85,7 @@ class FrontDesk:
         self._engine = engine
         self._store = store
         self._starter = starter
+        self._start_desk = start_desk
         self._admission = admission
         self._audit = audit
         self._team_id = team_id
@@ -105,34 +109,25 @@ class FrontDesk:
         except UsageError:
             return False
 
-    async def command(self, user_id: str, channel_id: str, text: str, press_id: str) -> View | None:
+    async def command(
+        self, user_id: str, channel_id: str, text: str, press_id: str, trigger_id: str = ""
+    ) -> View | None:
         """`/devflow TEXT`. None = what happens is to be seen in the channel, no further word is needed.
 
-        `press_id` names this very command, so that Slack's repetition of it is not a second one.
+        `press_id` names this very command, so that Slack's repetition of it is not a second one; `trigger_id` lets it
+        open a form ("" = it cannot).
         """
-        with self._refusals_audited("command", user_id, channel_id):
-            return await self._command(user_id, channel_id, text, press_id)
+        with self.refusals_audited("command", user_id, channel_id):
+            return await self._command(user_id, channel_id, text, press_id, trigger_id)
 
-    async def _command(self, user_id: str, channel_id: str, text: str, press_id: str) -> View | None:
+    async def _command(self, user_id: str, channel_id: str, text: str, press_id: str, trigger_id: str) -> View | None:
         command = ct.parse_command(text, self._hosts)
-        if isinstance(command, ct.HelpCommand | ct.FormCommand):
+        if isinstance(command, ct.HelpCommand):
             return help_text(language=await self.language(user_id))
+        if isinstance(command, ct.FormCommand):
+            return await self._start_desk.by_form(user_id, channel_id, command, trigger_id)
         if isinstance(command, ct.StartCommand):
-            if command.repository is None:
-                raise UsageError("Which repository?", "Write `/devflow start owner/repo what to do`.")
-            await self._starter.start(
-                StartRequest(
-                    user_id=user_id,
-                    channel_id=channel_id,
-                    repository=command.repository,
-                    prompt=command.prompt,
-                    base_branch=command.base_branch,
-                    agent=command.agent,
-                    model=command.model,
-                    mode=command.mode,
-                )
-            )
-            return None
+            return await self._start_desk.by_command(user_id, channel_id, command, trigger_id)
         await self._admission.person(user_id)
         if isinstance(command, ct.ListCommand):
             return await self._list(user_id, command.cursor)
@@ -169,10 +164,7 @@ class FrontDesk:
 
     def permalink(self, session: Session) -> str | None:
         """A link to the thread, made without asking Slack."""
-        thread = session.thread
-        if not self._workspace_url:
-            return None
-        return f"{self._workspace_url.rstrip('/')}/archives/{thread.channel_id}/p{thread.thread_ts.replace('.', '')}"
+        return thread_permalink(self._workspace_url, session.thread.channel_id, session.thread.thread_ts)
 
     async def _list(self, user_id: str, cursor: str | None) -> View:
         page = await self._store.list_by_user(user_id, self._engine.now(), PAGE_SIZE, cursor)
@@ -230,15 +222,18 @@ class FrontDesk:
     async def session_of_thread(self, channel_id: str, thread_ts: str) -> Session | None:
         return await self._engine.load(self.session_id_of(channel_id, thread_ts))
 
-    async def reply(self, reply: Reply) -> View | None:
-        """Somebody wrote in a thread. Returns what this person alone is to read, or None."""
-        with self._refusals_audited("reply", reply.user_id, reply.channel_id, reply.thread_ts):
-            async with self._in_order(reply.channel_id, reply.thread_ts):
-                return await self._reply(reply)
+    async def reply(self, reply: Reply, *, lost: LostRoot | None = None) -> View | None:
+        """Somebody wrote in a thread. Returns what this person alone is to read, or None.
 
-    async def _reply(self, reply: Reply) -> View | None:
+        `lost`: the card of an earlier session, where the caller has found one that the store knows nothing of.
+        """
+        with self.refusals_audited("reply", reply.user_id, reply.channel_id, reply.thread_ts):
+            async with self._in_order(reply.channel_id, reply.thread_ts):
+                return await self._reply(reply, lost)
+
+    async def _reply(self, reply: Reply, lost: LostRoot | None) -> View | None:
         session = await self.session_of_thread(reply.channel_id, reply.thread_ts)
-        lost = await self._lost_root(reply) if session is None else None
+        lost = (lost or await self._lost_root(reply)) if session is None else None
         if session is None and lost is None:
             return None
         said = ct.parse_reply(reply.text, self._bot_user_id)
@@ -301,11 +296,11 @@ class FrontDesk:
         self, verb: str, user_id: str, channel_id: str, thread_ts: str, press_id: str, message_ts: str | None = None
     ) -> View | None:
         """A button on a message in a session's thread. Where it stands says what is meant, not the button's value."""
-        with self._refusals_audited(verb, user_id, channel_id, thread_ts):
+        with self.refusals_audited(verb, user_id, channel_id, thread_ts):
             return await self._press(verb, user_id, channel_id, thread_ts, press_id, message_ts)
 
     @contextmanager
-    def _refusals_audited(
+    def refusals_audited(
         self, asked: str, user_id: str, channel_id: str, thread_ts: str | None = None
     ) -> Iterator[None]:
         try:

@@ -14,11 +14,15 @@ from slackbot.core.ports import SessionStore
 
 
 class Place:
-    """Of one session that is being made. `session_id` is None until it is known: it must be set before it is stored."""
+    """Of one session that is being made. `session_id` is None until it is known: it must be set before it is stored.
 
-    def __init__(self, user_id: str, session_id: str | None) -> None:
+    `replaces`: the session that is going to be stopped for this one, which does not count.
+    """
+
+    def __init__(self, user_id: str, session_id: str | None, replaces: str | None = None) -> None:
         self.user_id = user_id
         self.session_id = session_id
+        self.replaces = replaces
 
 
 class SessionLimits:
@@ -34,9 +38,9 @@ class SessionLimits:
         self._taken: dict[Place, None] = {}
 
     @contextmanager
-    def place(self, user_id: str, session_id: str | None = None) -> Iterator[Place]:
+    def place(self, user_id: str, session_id: str | None = None, *, replaces: str | None = None) -> Iterator[Place]:
         """A place that `take` may fill; free again at the end, when the session is stored or will never be."""
-        place = Place(user_id, session_id)
+        place = Place(user_id, session_id, replaces)
         try:
             yield place
         finally:
@@ -56,6 +60,8 @@ class SessionLimits:
         live: set[str] = set()
         everyone = own = 0
         async for entry in self._store.scan(self._now(), live=True):
+            if entry.session_id == place.replaces:
+                continue
             live.add(entry.session_id)
             everyone += 1
             own += entry.user_id == place.user_id

@@ -12,18 +12,40 @@ from dataclasses import dataclass, replace
 import structlog
 
 from slackbot.admission import Admission
-from slackbot.core.access import check_repository
+from slackbot.core.agent_names import AGENT_NAMES
 from slackbot.core.clipping import MAX_PROMPT_BYTES, clip
-from slackbot.core.errors import DevflowError, PermanentError, TemporaryError
+from slackbot.core.errors import DevflowError, PermanentError, Refused, TemporaryError
 from slackbot.core.naming import branch_name_for
 from slackbot.core.ports import Chat, CodeHost, Repository, SessionStore
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.repository_policy import Policies
-from slackbot.core.session import TTL_SECONDS, Branch, Session, Status, Thread, Turn, TurnState, derive_session_id
+from slackbot.core.session import (
+    TTL_SECONDS,
+    Branch,
+    PullRequestState,
+    Session,
+    Status,
+    Thread,
+    Turn,
+    TurnState,
+    derive_session_id,
+)
+from slackbot.core.start_request import StartRequest
 from slackbot.engine import Engine
 from slackbot.session_limits import Place, SessionLimits
-from slackbot.views.card import MAX_PROMPT, RootRequest, parse_root_metadata, prompt_of_root, root, root_metadata
+from slackbot.start_checks import StartChecks
+from slackbot.views.card import (
+    MAX_PROMPT,
+    ROOT_EVENT_TYPE,
+    RootRequest,
+    parse_root_metadata,
+    prompt_of_root,
+    root,
+    root_metadata,
+)
 from slackbot.views.language import DEFAULT, say
+
+__all__ = ["LostRoot", "SessionStarter", "StartLimits", "StartRequest"]
 
 log = structlog.get_logger()
 
@@ -32,26 +54,13 @@ CHECK_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class StartRequest:
-    """What a person asked for. `base_branch`, `agent`, `model` and `mode` are None where they said nothing."""
-
-    user_id: str
-    channel_id: str
-    repository: RepositoryName
-    prompt: str
-    base_branch: str | None = None
-    agent: str | None = None
-    model: str | None = None
-    mode: str | None = None
-
-
-@dataclass(frozen=True)
 class StartLimits:
-    """How many sessions may be live, and which agent works where nobody names one."""
+    """How many sessions may be live, and which agent works where nobody names one; `agents` can be named."""
 
     max_sessions: int
     max_sessions_per_user: int
     default_agent: str
+    agents: tuple[str, ...] = AGENT_NAMES
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,8 @@ class LostRoot:
     thread_ts: str
     wish: RootRequest
     prompt: str
+    status_ts: str
+    """The card: the root itself, or our reply in a thread that people began."""
 
     @property
     def ran_before(self) -> bool:
@@ -99,16 +110,23 @@ class SessionStarter:
         )
         self._default_agent = limits.default_agent
         self._policies = policies
+        self.checks = StartChecks(
+            code_host=code_host, admission=admission, limits=self.limits, policies=policies, agents=limits.agents
+        )
 
     async def start(self, request: StartRequest) -> Session:
-        """Posts the root and stores the session, durable on return. Raises before the root what is wrong."""
-        with self.limits.place(request.user_id) as place:
+        """Posts the root and stores the session, durable on return. Raises before the root what is wrong.
+
+        In a thread that people began no root is posted: the card is going to be a reply. The same request there
+        twice is one session.
+        """
+        with self.limits.place(request.user_id, replaces=request.replaces) as place:
             return await self._start(request, place)
 
     async def _start(self, request: StartRequest, place: Place) -> Session:
         try:
             async with asyncio.timeout(CHECK_SECONDS):
-                repository = await self._check(request, place)
+                repository = await self.checks.check(request, place)
         except TimeoutError as error:
             raise TemporaryError(
                 "GitHub or Slack took too long to answer, so nothing was started.", "Try again in a moment."
@@ -116,6 +134,30 @@ class SessionStarter:
         base_branch = request.base_branch or repository.default_branch
         agent, model, mode = self._choice(request, repository.name)
         language = await self._admission.language(request.user_id)
+        thread_ts = request.thread_ts or await self._post_root(request, repository, base_branch, language)
+        session = self._new_session(request, repository, thread_ts, base_branch, agent, language)
+        session = replace(session, model=model, mode=mode)
+        place.session_id = session.session_id
+        session = await self._with_first_turn(session, request)
+        try:
+            created = await self._engine.create(session)
+        except DevflowError:
+            if request.thread_ts is None:
+                await self._take_back(session)
+            raise
+        if not created:
+            return await self._already_there(session)
+        log.info(
+            "session_started",
+            session_id=session.session_id,
+            user_id=session.user_id,
+            repository=session.repository.full_name,
+            agent=agent,
+        )
+        return session
+
+    async def _post_root(self, request: StartRequest, repository: Repository, base_branch: str, language: str) -> str:
+        agent, model, mode = self._choice(request, repository.name)
         view = root(
             request.prompt,
             repository.name,
@@ -133,36 +175,30 @@ class SessionStarter:
             model=model,
             mode=mode,
         )
-        thread_ts = await self._chat.post_message(
-            request.channel_id, text=view.text, blocks=view.blocks, metadata=metadata
+        return await self._chat.post_message(request.channel_id, text=view.text, blocks=view.blocks, metadata=metadata)
+
+    async def _already_there(self, session: Session) -> Session:
+        """The thread's session, where it is the very one that was asked for: Slack delivered the message again."""
+        there = await self._engine.load(session.session_id)
+        if there is not None and there.turn(session.history[0].turn_id) is not None:
+            return there
+        raise Refused(
+            "There is a session in this thread already, so none was started.",
+            "Mention @DevFlow in the thread to tell it what to do.",
         )
-        session = self._new_session(request, repository, thread_ts, base_branch, agent, language)
-        session = replace(session, model=model, mode=mode)
-        place.session_id = session.session_id
-        session = await self._with_first_turn(session, request.prompt)
-        try:
-            created = await self._engine.create(session)
-        except DevflowError:
-            await self._take_back(session)
-            raise
-        if not created:
-            raise TemporaryError("This thread has a session already.", "Reply in it, or start again.")
-        log.info(
-            "session_started",
-            session_id=session.session_id,
-            user_id=session.user_id,
-            repository=session.repository.full_name,
-            agent=agent,
-        )
-        return session
 
     async def find_root(self, channel_id: str, thread_ts: str) -> LostRoot | None:
-        """What the root of a thread asks for; None when it is not a root of ours."""
+        """What the root of a thread asks for, or, in a thread that people began, our card; None where neither is."""
         found = await self._chat.get_message(channel_id, thread_ts, thread_ts)
-        wish = parse_root_metadata(found.metadata) if found is not None else None
-        if found is None or wish is None or found.user_id != self._bot_user_id:
+        if found is None:
             return None
-        return LostRoot(channel_id, thread_ts, wish, prompt_of_root(found.text))
+        if found.user_id != self._bot_user_id:
+            cards = await self._chat.find_messages(channel_id, thread_ts, event_type=ROOT_EVENT_TYPE)
+            found = cards[0] if cards else None
+        wish = parse_root_metadata(found.metadata) if found is not None else None
+        if found is None or wish is None:
+            return None
+        return LostRoot(channel_id, thread_ts, wish, prompt_of_root(found.text), found.ts)
 
     async def revive(self, lost: LostRoot) -> Session | None:
         """A session for a root of ours that the store knows nothing of: a crash came between the root and its
@@ -175,12 +211,13 @@ class SessionStarter:
     async def _revive(self, lost: LostRoot, place: Place) -> Session | None:
         wish, channel_id, thread_ts = lost.wish, lost.channel_id, lost.thread_ts
         request = StartRequest(wish.user_id, channel_id, wish.repository, lost.prompt)
-        repository = await self._check(request, place, must_post=False)
+        repository = await self.checks.check(request, place, must_post=False)
         language = await self._admission.language(wish.user_id)
         session = self._new_session(request, repository, thread_ts, wish.base_branch, wish.agent, language)
         session = replace(session, model=wish.model, mode=wish.mode)
+        session = replace(session, thread=replace(session.thread, status_ts=lost.status_ts))
         if wish.branch_name is None:
-            session = await self._with_first_turn(session, request.prompt)
+            session = await self._with_first_turn(session, request)
         else:
             # It ran before: the branch may hold work, and only what is said now is a prompt.
             branch = await self._code_host.get_branch(repository, wish.branch_name)
@@ -188,6 +225,9 @@ class SessionStarter:
                 session,
                 branch_name=wish.branch_name,
                 branch=Branch(base_sha=branch.head_sha if branch else None),
+                pr_number=wish.pr_number,
+                pr_url=wish.pr_url,
+                pull_request=await self._pull_request_of(wish, repository),
             )
         if await self._engine.create(session):
             log.info("session_revived", session_id=session.session_id, ran_before=lost.ran_before)
@@ -196,31 +236,15 @@ class SessionStarter:
 
     # ---------------------------------------------------------------------------------- parts
 
-    async def _check(self, request: StartRequest, place: Place, *, must_post: bool = True) -> Repository:
-        await self._admission.person(request.user_id)
-        await self._admission.channel(request.channel_id, must_post=must_post)
-        check_repository(request.repository, self._admission.policy)
-        await self.limits.take(place)
-        repository = await self._code_host.find_repository(request.repository)
-        # It may have been renamed or moved: what counts is what it is called now.
-        check_repository(repository.name, self._admission.policy)
-        self._policies.check_channel(repository.name, request.channel_id)
-        if repository.archived:
-            raise PermanentError(
-                f"`{request.repository}` is archived, so nothing can be pushed to it.",
-                "Unarchive it on GitHub, or name another repository.",
-            )
-        if repository.empty:
-            raise PermanentError(
-                f"`{request.repository}` has no commits yet, so there is nothing to branch from.",
-                "Push a first commit (a README will do), then start again.",
-            )
-        if request.base_branch and await self._code_host.get_branch(repository, request.base_branch) is None:
-            raise PermanentError(
-                f"`{request.repository}` has no branch `{request.base_branch}`.",
-                f"Leave `base=` out to start from `{repository.default_branch}`.",
-            )
-        return repository
+    async def _pull_request_of(self, wish: RootRequest, repository: Repository) -> PullRequestState:
+        """What has become of the pull request since; unknown where GitHub does not say."""
+        if wish.pr_number is None:
+            return PullRequestState()
+        try:
+            return PullRequestState(state=(await self._code_host.get_pull_request(repository, wish.pr_number)).state)
+        except DevflowError as error:
+            log.info("pull_request_not_read", repository=wish.repository.full_name, why=error.summary)
+            return PullRequestState()
 
     def _choice(self, request: StartRequest, name: RepositoryName) -> tuple[str, str | None, str | None]:
         """Agent, model and mode: what the person said, else the rule for the repository, else the usual agent."""
@@ -260,17 +284,18 @@ class SessionStarter:
                 team_id=self._team_id,
                 channel_id=request.channel_id,
                 thread_ts=thread_ts,
-                status_ts=thread_ts,
+                # In a thread that people began the card is a reply, which is still to be posted.
+                status_ts=thread_ts if request.thread_ts is None else None,
                 language=None if language == DEFAULT else language,
             ),
             launch=self._engine.now_milliseconds(),
         )
 
-    async def _with_first_turn(self, session: Session, prompt: str) -> Session:
-        thread = session.thread
+    async def _with_first_turn(self, session: Session, request: StartRequest) -> Session:
+        thread, prompt = session.thread, request.prompt
         stored, shortened = clip(prompt, MAX_PROMPT_BYTES)
         file_id = None
-        if shortened or len(prompt) > MAX_PROMPT:
+        if shortened or (request.prompt_ts is None and len(prompt) > MAX_PROMPT):
             try:
                 title = say(session.language, "start.prompt_file")
                 file_id = await self._chat.upload_file(
@@ -279,12 +304,14 @@ class SessionStarter:
             except (PermanentError, TemporaryError) as error:
                 log.warning("prompt_not_attached", session_id=session.session_id, why=error.summary)
         first = Turn(
-            turn_id=f"{thread.channel_id}:{thread.thread_ts}",
+            turn_id=f"{thread.channel_id}:{request.prompt_ts or thread.thread_ts}",
             user_id=session.user_id,
             prompt=stored,
             state=TurnState.QUEUED,
             prompted_at=session.created_at,
+            prompt_ts=request.prompt_ts,
             prompt_file=file_id if shortened else None,
+            context=request.context,
             shortened=shortened,
         )
         return replace(session, history=(first,))

@@ -13,6 +13,9 @@ class DevflowError(Exception):
     `summary` says what happened and why, `remedy` what to do next (may be empty).
     """
 
+    field: str = ""
+    """The field of the start form that it is about, where it is about one."""
+
     def __init__(self, summary: str, remedy: str = "") -> None:
         super().__init__(f"{summary} {remedy}".strip())
         self.summary = summary

@@ -41,6 +41,11 @@ def leading_mention(escaped: str) -> tuple[str | None, str]:
     return (match.group(1), escaped[match.end() :]) if match else (None, escaped)
 
 
+def without_mention(escaped: str, user_id: str) -> str:
+    """The text without the mentions of one user: what is said to a bot that is called in the middle of a sentence."""
+    return re.sub(rf"[ \t]*<@{re.escape(user_id)}(?:\|[^<>]*)?>[,:]*", "", escaped).strip()
+
+
 def harmless_markdown(text: str) -> str:
     """An agent's Markdown, unable to notify anybody: `<!channel>`, `<@U1>` and `@here` lose their power.
 

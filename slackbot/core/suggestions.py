@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from slackbot.core.errors import UsageError
 from slackbot.core.repository_name import RepositoryName
 
 _LIKE = 0.6
@@ -86,6 +87,20 @@ def named_repository(prompt: str, installed: Sequence[RepositoryName]) -> Reposi
         elif before in _INTRODUCES and len(by_name.get(word, ())) == 1:
             found[by_name[word][0]] = None
     return next(iter(found)) if len(found) == 1 else None
+
+
+def names_of_owners(prompt: str, installed: Iterable[RepositoryName]) -> list[RepositoryName]:
+    """`owner/name` in a prompt that is not installed as far as is known, but whose owner has others: perhaps new."""
+    owners = {name.owner.lower() for name in installed}
+    found: dict[RepositoryName, None] = {}
+    for word in map(_bare, prompt.split()):
+        owner, _, name = word.partition("/")
+        if owner.lower() in owners and name:
+            try:
+                found[RepositoryName(owner, name)] = None
+            except UsageError:
+                continue
+    return list(found)
 
 
 _INTRODUCES = frozenset({"in", "on", "for", "of", "repo", "repository"})

@@ -5,15 +5,17 @@ from __future__ import annotations
 from slack_bolt.async_app import AsyncApp
 
 from slackbot.channel_watch import ChannelWatch
-from slackbot.front_desk import FrontDesk
-from slackbot.listeners import actions, channels, commands, events, messages
+from slackbot.desks import Desks
+from slackbot.listeners import actions, channels, commands, events, messages, starts
 from slackbot.listeners.told import Told
 
 
-def register(app: AsyncApp, desk: FrontDesk, told: Told, watch: ChannelWatch) -> None:
+def register(app: AsyncApp, desks: Desks, told: Told, watch: ChannelWatch) -> None:
     """Binds every listener. The last one takes whatever Slack sends that nobody asked for."""
+    desk = desks.front
     # Bolt asks one after the other, so what comes most often comes first.
-    messages.register(app, desk, told, watch)
+    messages.register(app, desk, told, watch, desks.address)
+    starts.register(app, desk, desks.start)
     actions.register(app, desk, told)
     commands.register(app, desk, told)
     channels.register(app, watch)

@@ -26,10 +26,10 @@ def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
 
     async def devflow(ack: AsyncAck, command: dict[str, Any]) -> None:
         user_id, channel_id = str(command.get("user_id") or ""), str(command.get("channel_id") or "")
-        press_id = f"{channel_id}:{command.get('trigger_id') or ''}"
+        trigger_id = str(command.get("trigger_id") or "")
         text = str(command.get("text") or "")
         reading = asyncio.create_task(desk.language(user_id))
-        answering = asyncio.create_task(_answer(desk, user_id, channel_id, text, press_id))
+        answering = asyncio.create_task(_answer(desk, user_id, channel_id, text, trigger_id))
         try:
             await asyncio.wait((answering,), timeout=ACK_SECONDS if desk.is_start(text) else None)
         except asyncio.CancelledError:
@@ -52,8 +52,8 @@ def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
     app.command("/devflow")(devflow)
 
 
-async def _answer(desk: FrontDesk, user_id: str, channel_id: str, text: str, press_id: str) -> View | None:
+async def _answer(desk: FrontDesk, user_id: str, channel_id: str, text: str, trigger_id: str) -> View | None:
     try:
-        return await desk.command(user_id, channel_id, text, press_id)
+        return await desk.command(user_id, channel_id, text, f"{channel_id}:{trigger_id}", trigger_id)
     except Exception as error:
         return view_of(error, where="command", language=await desk.language(user_id))

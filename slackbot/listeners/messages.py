@@ -6,16 +6,19 @@ acknowledged when the listener returns, so whatever it raises makes Slack delive
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
 from slack_bolt.async_app import AsyncApp
 
+from slackbot.address_desk import AddressDesk
 from slackbot.channel_watch import ChannelWatch
 from slackbot.core.errors import DevflowError, NotAdmitted, TemporaryError
 from slackbot.front_desk import FrontDesk, Reply
 from slackbot.listeners.faults import view_of
 from slackbot.listeners.told import Told
+from slackbot.views.view import View
 
 log = structlog.get_logger()
 
@@ -23,8 +26,8 @@ _SPOKEN = (None, "thread_broadcast", "file_share")
 """Subtypes in which a person says something. All others are Slack's own news."""
 
 
-def register(app: AsyncApp, desk: FrontDesk, told: Told, watch: ChannelWatch) -> None:
-    """Binds one listener to the event `message`, every subtype of it."""
+def register(app: AsyncApp, desk: FrontDesk, told: Told, watch: ChannelWatch, address: AddressDesk) -> None:
+    """Binds one listener to the event `message`, every subtype of it, and one to `app_mention`."""
 
     async def message(event: dict[str, Any], context: dict[str, Any]) -> None:
         subtype = event.get("subtype")
@@ -33,21 +36,42 @@ def register(app: AsyncApp, desk: FrontDesk, told: Told, watch: ChannelWatch) ->
         elif subtype == "message_deleted":
             await _deleted(event, desk, watch)
         elif subtype in _SPOKEN and not event.get("bot_id"):
-            await _spoken(event, context, desk, told)
+            await _spoken(event, context, desk, told, address)
+
+    async def app_mention(event: dict[str, Any], context: dict[str, Any]) -> None:
+        # In direct messages every message is meant for the bot, and comes as `message`.
+        if not event.get("bot_id") and not str(event.get("channel") or "").startswith("D"):
+            reply = _reply(event, event.get("channel"), context.get("bot_user_id"), roots=True)
+            if reply is not None:
+                await hear(reply, desk, told, take=address.addressed)
 
     app.event("message")(message)
+    app.event("app_mention")(app_mention)
 
 
-async def _spoken(event: dict[str, Any], context: dict[str, Any], desk: FrontDesk, told: Told) -> None:
-    reply = _reply(event, event.get("channel"), context.get("bot_user_id"))
+async def _spoken(
+    event: dict[str, Any], context: dict[str, Any], desk: FrontDesk, told: Told, address: AddressDesk
+) -> None:
+    is_direct = event.get("channel_type") == "im"
+    reply = _reply(event, event.get("channel"), context.get("bot_user_id"), roots=is_direct)
     if reply is not None:
-        await hear(reply, desk, told)
+        await hear(reply, desk, told, take=address.addressed if is_direct else None)
 
 
-async def hear(reply: Reply, desk: FrontDesk, told: Told, *, late: bool = False) -> None:
-    """Takes a reply, and tells its author alone what is to be told. `late`: found when the thread was read again."""
+async def hear(
+    reply: Reply,
+    desk: FrontDesk,
+    told: Told,
+    *,
+    late: bool = False,
+    take: Callable[[Reply], Awaitable[View | None]] | None = None,
+) -> None:
+    """Takes a reply, and tells its author alone what is to be told. `late`: found when the thread was read again.
+
+    `take` is what takes it, where that is not the front desk.
+    """
     try:
-        view = await desk.reply(reply)
+        view = await (take or desk.reply)(reply)
     except TemporaryError:
         raise
     except DevflowError as error:
@@ -58,13 +82,13 @@ async def hear(reply: Reply, desk: FrontDesk, told: Told, *, late: bool = False)
             view_of(error, where="reply", language=await desk.language(reply.user_id)),
             channel_id=reply.channel_id,
             user_id=reply.user_id,
-            thread_ts=reply.thread_ts,
+            thread_ts=_thread_of(reply),
             # Who is not let in hears so once; a prompt that was not taken is never passed over in silence.
             about="" if isinstance(error, NotAdmitted) else reply.message_ts,
         )
         return
     if view is not None:
-        told.tell(view, channel_id=reply.channel_id, user_id=reply.user_id, thread_ts=reply.thread_ts)
+        told.tell(view, channel_id=reply.channel_id, user_id=reply.user_id, thread_ts=_thread_of(reply))
 
 
 async def _changed(event: dict[str, Any], desk: FrontDesk, watch: ChannelWatch) -> None:
@@ -80,7 +104,8 @@ async def _changed(event: dict[str, Any], desk: FrontDesk, watch: ChannelWatch) 
         # A first message with replies below it leaves a stone in its place.
         await _quietly(watch.root_deleted(desk.session_id_of(channel_id, ts)))
         return
-    reply = _reply(message, channel_id, None)
+    # The prompt of a session may stand at the root of its thread: where somebody mentioned DevFlow.
+    reply = _reply(message, channel_id, None, roots=True)
     if reply is None:
         return
     if is_deleted:
@@ -111,13 +136,25 @@ async def _quietly(work: Any) -> None:
         log.info("edit_ignored", why=error.summary)
 
 
-def _reply(message: dict[str, Any], channel_id: object, bot_user_id: object) -> Reply | None:
-    """The reply an event tells of; None for roots, and for whatever lacks a field or has it in another type."""
+def _thread_of(reply: Reply) -> str | None:
+    """Where a word to its author belongs: the thread, or beside a message that has none below it yet."""
+    return reply.thread_ts if reply.thread_ts != reply.message_ts else None
+
+
+def _reply(message: dict[str, Any], channel_id: object, bot_user_id: object, *, roots: bool = False) -> Reply | None:
+    """The reply an event tells of; None for whatever lacks a field or has it in another type.
+
+    A message that is in no thread is taken only where `roots` says so; it is the root of its own.
+    """
     user_id, ts, thread_ts = message.get("user"), message.get("ts"), message.get("thread_ts")
     text = message.get("text")
     if not (isinstance(channel_id, str) and isinstance(user_id, str) and isinstance(ts, str)):
         return None
-    if not isinstance(thread_ts, str) or thread_ts == ts or not _is_ts(ts) or not _is_ts(thread_ts):
+    if roots and thread_ts is None:
+        thread_ts = ts
+    if not isinstance(thread_ts, str) or not _is_ts(ts) or not _is_ts(thread_ts):
+        return None
+    if thread_ts == ts and not roots:
         return None
     parent = message.get("parent_user_id")
     ours = parent == bot_user_id if isinstance(parent, str) and isinstance(bot_user_id, str) else None

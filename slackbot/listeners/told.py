@@ -41,11 +41,11 @@ class Told:
 
         self._keep(asyncio.create_task(wait()))
 
-    def tell_once(self, view: View, *, channel_id: str, user_id: str, thread_ts: str, about: str = "") -> None:
+    def tell_once(self, view: View, *, channel_id: str, user_id: str, thread_ts: str | None, about: str = "") -> None:
         """The same to the same person only once: about one message (`about`), which Slack may deliver again, or,
         where people go on talking, in one thread.
         """
-        key = (user_id, thread_ts, about, view.text)
+        key = (user_id, thread_ts or channel_id, about, view.text)
         if key in self._said_once:
             return
         self._said_once[key] = None

@@ -30,7 +30,7 @@ from slackbot.sandbox.github.git_process import GitError
 from slackbot.sandbox.github.server import GithubStandIn, local_name
 from slackbot.sandbox.slack.server import SlackStandIn
 from slackbot.sandbox.state import Ports, SandboxState, Secrets
-from slackbot.sandbox.welcome import COMMANDS, welcome_thread
+from slackbot.sandbox.welcome import COMMANDS, SHORTCUTS, welcome_thread
 
 log = structlog.get_logger()
 
@@ -231,6 +231,7 @@ def _slack_stand_in(
         app_token=secrets.app_token,
         port=ports.slack,
         commands=COMMANDS,
+        shortcuts=SHORTCUTS,
         links=links,
         welcome=welcome,
     )

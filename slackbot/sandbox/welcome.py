@@ -1,6 +1,6 @@
-"""What a new sandbox opens with: the first thread, the links beside the channels, and the slash command.
+"""What a new sandbox opens with: the first thread, the links beside the channels, the slash command and the shortcut.
 
-`manifest.yml` describes the same command to the real Slack; a test holds the two together.
+`manifest.yml` describes the same to the real Slack; a test holds the two together.
 """
 
 from __future__ import annotations
@@ -16,6 +16,15 @@ COMMANDS = (
         "usage_hint": "start owner/repo [base=BRANCH] [agent=NAME] what to do | list | status | stop | cancel | pr | "
         "retry | help",
         "should_escape": False,
+    },
+)
+
+SHORTCUTS = (
+    {
+        "name": "Work on this",
+        "type": "message",
+        "callback_id": "work_on_this",
+        "description": "Starts a session with this message as the prompt, in its thread",
     },
 )
 

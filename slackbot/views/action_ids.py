@@ -13,3 +13,30 @@ LINK_PREFIX = "link_"
 
 LINK_PULL_REQUEST = "link_pull_request"
 LINK_EDITOR = "link_editor"
+
+START_PRESS = "start_press_"
+"""Begins what its value says (`core.start_ticket`); a number follows, for a message may hold several."""
+
+START_FORM = "start_form"
+"""Opens the form, filled in with what its value says."""
+
+START_DISMISS = "start_dismiss"
+
+FORM_REPOSITORY = "form_repository"
+FORM_BASE = "form_base"
+FORM_AGENT = "form_agent"
+FORM_PROMPT = "form_prompt"
+FORM_CHANNEL = "form_channel"
+"""Fields of the start form; each stands in a block of the same id."""
+
+LIST_PAGE = "list_page"
+"""Its value is the cursor of the next page."""
+
+HOME_STOP = "home_stop"
+HOME_RETRY = "home_retry"
+HOME_OLDER = "home_older"
+"""Buttons of Home: their value names the session (or the page), for no message does."""
+
+START_FORM_CALLBACK = "start_form_submitted"
+WORK_ON_THIS = "work_on_this"
+"""`callback_id` of the form, and of the message shortcut in manifest.yml."""

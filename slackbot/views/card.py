@@ -7,7 +7,7 @@ changes, so it shows nothing that is not in that key. The root's metadata lets a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from slackbot.core.errors import UsageError
@@ -69,6 +69,8 @@ class RootRequest:
     """The working branch, once a session was stored for this root; absent = only the root was ever written."""
     model: str | None = None
     mode: str | None = None
+    pr_number: int | None = None
+    pr_url: str | None = None
 
 
 def card(session: Session, *, agent_note: str | None = None) -> View:
@@ -167,7 +169,9 @@ def card_metadata(session: Session) -> Metadata:
         model=session.model,
         mode=session.mode,
     )
-    stored = {"session_id": session.session_id, "branch_name": session.branch_name}
+    stored: dict[str, str | int] = {"session_id": session.session_id, "branch_name": session.branch_name}
+    if session.pr_number is not None:
+        stored |= {"pr_number": session.pr_number, "pr_url": session.pr_url or ""}
     return Metadata(ROOT_EVENT_TYPE, {**asked.event_payload, **stored})
 
 
@@ -190,9 +194,13 @@ def parse_root_metadata(mapping: Mapping[str, Any] | None) -> RootRequest | None
         return None
     owner, _, name = texts[0].partition("/")
     try:
-        more = (payload.get(name) for name in ("branch_name", "model", "mode"))
-        given = (value if isinstance(value, str) and value else None for value in more)
-        return RootRequest(RepositoryName(owner, name), texts[1], texts[2], texts[3], *given)
+        more = [payload.get(name) for name in ("branch_name", "model", "mode")]
+        given = [value if isinstance(value, str) and value else None for value in more]
+        number, url = payload.get("pr_number"), payload.get("pr_url")
+        wish = RootRequest(RepositoryName(owner, name), texts[1], texts[2], texts[3], given[0], given[1], given[2])
+        if isinstance(number, int) and not isinstance(number, bool) and isinstance(url, str):
+            return replace(wish, pr_number=number, pr_url=url or None)
+        return wish
     except UsageError:
         return None
 

@@ -58,6 +58,13 @@ def link(url: str | None, label: str) -> str:
     return f"<{url}|{label}>" if is_web_url(url) else label
 
 
+def thread_permalink(workspace_url: str, channel_id: str, thread_ts: str) -> str | None:
+    """The address of a message, made without asking Slack; None where the workspace's own is not known."""
+    if not workspace_url:
+        return None
+    return f"{workspace_url.rstrip('/')}/archives/{channel_id}/p{thread_ts.replace('.', '')}"
+
+
 def branch_link(session: Session) -> str:
     """The working branch, with a link once it is made."""
     if session.branch.base_sha is None or not is_web_url(session.repository_url):

@@ -14,7 +14,8 @@ import yaml
 
 from slackbot.check_probes import BOT_SCOPES
 from slackbot.listeners import channels
-from slackbot.sandbox.welcome import COMMANDS
+from slackbot.sandbox.welcome import COMMANDS, SHORTCUTS
+from slackbot.views.action_ids import WORK_ON_THIS
 
 ROOT = Path(__file__).parents[2]
 CALLS = re.compile(r"\.((?:chat|conversations|reactions|usergroups|files|users)_\w+)\(")
@@ -39,6 +40,8 @@ SCOPES_OF_METHOD = {
 """https://docs.slack.dev/reference/methods names the scopes of each."""
 
 SCOPES_OF_EVENT: dict[str, set[str]] = {
+    "app_home_opened": set(),
+    "app_mention": {"app_mentions:read"},
     "app_uninstalled": set(),
     "channel_archive": {"channels:read"},
     "channel_deleted": {"channels:read"},
@@ -103,6 +106,19 @@ def subscribed_events(manifest: dict[str, Any]) -> set[str]:
 def test_the_command_is_the_sandbox_one(manifest: dict[str, Any]) -> None:
     """What people type in the sandbox is what they type in Slack."""
     assert manifest["features"]["slash_commands"] == [dict(command) for command in COMMANDS]
+
+
+def test_the_shortcut_is_the_one_that_is_listened_to(manifest: dict[str, Any]) -> None:
+    """In Slack, in the sandbox and in the code; Home and direct messages are there."""
+    features = manifest["features"]
+    assert features["shortcuts"] == [dict(shortcut) for shortcut in SHORTCUTS]
+    assert [shortcut["callback_id"] for shortcut in features["shortcuts"]] == [WORK_ON_THIS]
+    assert len(features["shortcuts"][0]["name"]) <= 24
+    assert features["app_home"] == {
+        "home_tab_enabled": True,
+        "messages_tab_enabled": True,
+        "messages_tab_read_only_enabled": False,
+    }
 
 
 def test_socket_mode_is_on(manifest: dict[str, Any]) -> None:

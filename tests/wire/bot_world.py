@@ -25,6 +25,7 @@ from slackbot.core.session import derive_session_id
 from slackbot.sandbox.github.demo import seed_demo
 from slackbot.sandbox.github.server import GithubStandIn
 from slackbot.sandbox.slack.server import SlackStandIn
+from slackbot.sandbox.welcome import SHORTCUTS
 from tests.fakes.tasks import FakeTasks
 from tests.wire.worker import ScriptedWorker
 
@@ -200,6 +201,57 @@ class Person:
             self.user_id, thread.channel_id, text, thread_ts=thread.thread_ts
         )
 
+    async def calls(self, text: str, thread_ts: str | None = None) -> str:
+        """Writes to the bot by name, in the channel or in a thread; the message's ts."""
+        return await self.world.slack.people.post_message(
+            self.user_id, self.channel_id, f"<@{BOT}> {text}", thread_ts=thread_ts
+        )
+
+    async def reads(self, sentence: str, thread_ts: str | None = None) -> dict[str, Any]:
+        """Waits for a message for this person alone that says so, in the channel or in a thread."""
+
+        def look() -> dict[str, Any] | None:
+            people = self.world.slack.people
+            shown = (
+                people.thread(self.user_id, self.channel_id, thread_ts)
+                if thread_ts
+                else people.messages(self.user_id, self.channel_id)[0]
+            )
+            found = [message for message in shown if message.get("is_ephemeral") and sentence in words(message)]
+            return found[-1] if found else None
+
+        return await until(look, f"{sentence!r} told in private")
+
+    async def presses_on(self, message: Mapping[str, Any], label: str) -> dict[str, Any]:
+        """Presses a button of one message; what the page shows of it."""
+        (found,) = [
+            (block["block_id"], element["action_id"])
+            for block in message["blocks"]
+            for element in block.get("elements") or ()
+            if block["type"] == "actions" and element["text"]["text"] == label
+        ]
+        return await self.world.slack.people.press(
+            self.user_id, found[1], block_id=found[0], channel_id=self.channel_id, message_ts=message["ts"]
+        )
+
+    def form(self) -> dict[str, Any] | None:
+        """The modal that lies on top for this person."""
+        stack = self.world.slack.views.stack(self.user_id)
+        return stack[-1] if stack else None
+
+    async def told_in_form(self, what: str = "a form") -> dict[str, Any]:
+        return await until(self.form, what)
+
+    async def submits(self, view: Mapping[str, Any], **fields: str) -> dict[str, Any]:
+        """Fills in fields of the form by name (`repository`, `prompt`, ...) and sends it; what comes of it."""
+        values: dict[str, Any] = {}
+        for name, value in fields.items():
+            key = f"form_{name}"
+            chosen = {"text": {"type": "plain_text", "text": value}, "value": value}
+            given = {"prompt": {"value": value}, "channel": {"selected_conversation": value}}
+            values[key] = {key: given.get(name, {"selected_option": chosen})}
+        return await self.world.slack.people.submit_view(self.user_id, view["id"], values)
+
     def told_in(self, thread: SessionThread) -> str:
         """What only this person sees in the thread."""
         shown = self.world.slack.people.thread(self.user_id, thread.channel_id, thread.thread_ts)
@@ -351,6 +403,7 @@ async def bot_world(directory: Path, **options: Any) -> AsyncIterator[BotWorld]:
         bot_token="xoxb-of-a-test",
         app_token="xapp-of-a-test",
         commands=COMMANDS,
+        shortcuts=SHORTCUTS,
         **{"retry_delays_seconds": (0.02, 0.05, 0.1), **options},
     )
     await github.start()

@@ -218,6 +218,55 @@ TEXTS: dict[str, Template] = {
         "send the command again."
     ),
     "start.prompt_file": "The whole prompt",
+    # ---- starting: the question, the preview, the form
+    "start.started_on": "Started on {repository}: {why}.",
+    "start.why_named": "your prompt names it",
+    "start.why_last": "you worked on it last in this channel",
+    "start.why_chosen": "as you chose",
+    "start.why_only": "it is the only one",
+    "start.another_repository": "Another repository…",
+    "start.which": "Which repository is this for?",
+    "start.which_of_all": "Which repository is this for? Choose it in the form.",
+    "start.on": "{repository}",
+    "start.other": "Another one…",
+    "start.not_now": "Not now",
+    "start.before": Plural(
+        "Nothing has begun yet. {number} earlier message of this thread would go along:",
+        "Nothing has begun yet. {number} earlier messages of this thread would go along:",
+    ),
+    "start.untrusted": "The agent gets them as conversation, marked as untrusted: it is told not to follow them.",
+    "start.go": "Start",
+    "start.without": "Start without them",
+    "start.change": "Change…",
+    "start.what": (
+        "What shall be done? Write it behind the mention, as in `@DevFlow fix the flaky checkout test`, "
+        "or fill in the form."
+    ),
+    "start.open_form": "Open the form",
+    "start.has_session": (
+        "There is a session in this thread already. Mention @DevFlow in it to tell it what to do next."
+    ),
+    "form.title": "New session",
+    "form.submit": "Start",
+    "form.close": "Cancel",
+    "form.channel": "Where",
+    "form.repository": "Repository",
+    "form.repository_hint": "Type a part of its name",
+    "form.prompt": "What shall be done?",
+    "form.prompt_hint": "Fix the flaky checkout test",
+    "form.base": "Base branch",
+    "form.base_hint": "The repository's default branch",
+    "form.agent": "Agent",
+    "form.agent_hint": "The usual one",
+    "form.with_thread": "The earlier messages of the thread go along, marked as untrusted.",
+    "form.with_message": (
+        "The message is longer than this form takes. Here is its beginning; the whole of it goes along."
+    ),
+    "form.replaces": "The session that was begun for this prompt is stopped when this one starts.",
+    "form.slow": "This takes longer than usual. Press Start again in a moment: it is not started twice.",
+    "form.no_repository": "Choose a repository.",
+    "form.no_prompt": "Say what shall be done.",
+    "form.no_channel": "Choose where the session shall live.",
     # ---- what did not work
     "error.empty": "That did not work.",
     "error.reference": "Reference {reference} in DevFlow's log",

@@ -1,0 +1,116 @@
+"""The desks that people come to, made and joined: what each needs of the others, in one place.
+
+Called by the composition root; listeners get the whole of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from slackbot.address_desk import AddressDesk
+from slackbot.admission import Admission
+from slackbot.audit import AuditLog
+from slackbot.core.ports import Chat, CodeHost, SessionStore
+from slackbot.core.repository_policy import Policies
+from slackbot.core.session import Session
+from slackbot.engine import Engine
+from slackbot.form_desk import FormDesk
+from slackbot.front_desk import FrontDesk
+from slackbot.session_start import SessionStarter, StartLimits
+from slackbot.start_desk import StartDesk
+from slackbot.start_reading import StartReading
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Who the bot is, and where: of auth.test and of the code host."""
+
+    team_id: str
+    bot_user_id: str
+    url: str
+    """"" = not known."""
+    hosts: frozenset[str]
+    """Host names under which people name repositories."""
+
+
+@dataclass(frozen=True)
+class Desks:
+    front: FrontDesk
+    """Commands, replies and the buttons of sessions."""
+    start: StartDesk
+    """What is asked before a session begins."""
+    form: FormDesk
+    address: AddressDesk
+    """Mentions and direct messages."""
+
+
+def open_desks(
+    *,
+    engine: Engine,
+    store: SessionStore,
+    chat: Chat,
+    code_host: CodeHost,
+    admission: Admission,
+    audit: AuditLog,
+    workspace: Workspace,
+    limits: StartLimits,
+    policies: Policies,
+    raise_limit: Callable[[Session, str, str], Awaitable[None]],
+) -> Desks:
+    """All desks, on the same engine, store and ports; `raise_limit` lets a session go past what may be spent."""
+    starter = SessionStarter(
+        engine=engine,
+        store=store,
+        chat=chat,
+        code_host=code_host,
+        admission=admission,
+        team_id=workspace.team_id,
+        bot_user_id=workspace.bot_user_id,
+        limits=limits,
+        policies=policies,
+    )
+    reading = StartReading(
+        engine=engine,
+        store=store,
+        chat=chat,
+        checks=starter.checks,
+        bot_user_id=workspace.bot_user_id,
+        hosts=workspace.hosts,
+    )
+    form = FormDesk(
+        engine=engine,
+        starter=starter,
+        reading=reading,
+        chat=chat,
+        code_host=code_host,
+        admission=admission,
+        team_id=workspace.team_id,
+        bot_user_id=workspace.bot_user_id,
+        hosts=workspace.hosts,
+        workspace_url=workspace.url,
+    )
+    start = StartDesk(
+        starter=starter,
+        reading=reading,
+        form=form,
+        chat=chat,
+        admission=admission,
+        hosts=workspace.hosts,
+        workspace_url=workspace.url,
+    )
+    front = FrontDesk(
+        engine=engine,
+        store=store,
+        starter=starter,
+        start_desk=start,
+        admission=admission,
+        audit=audit,
+        team_id=workspace.team_id,
+        bot_user_id=workspace.bot_user_id,
+        workspace_url=workspace.url,
+        hosts=workspace.hosts,
+        raise_limit=raise_limit,
+    )
+    address = AddressDesk(front=front, start=start, starter=starter, bot_user_id=workspace.bot_user_id)
+    return Desks(front=front, start=start, form=form, address=address)
