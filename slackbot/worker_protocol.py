@@ -17,6 +17,9 @@ TURN_PATH = "/worker/v1/turns/{turn_id}"
 PROGRESS_PATH = TURN_PATH + "/progress"
 CANCEL_PATH = TURN_PATH + "/cancel"
 ANSWER_PATH = TURN_PATH + "/answer"
+PERMISSION_PATH = TURN_PATH + "/permission"
+FILE_PATH = TURN_PATH + "/files/{number}"
+SHOWN_PATH = TURN_PATH + "/shown"
 GITHUB_TOKEN_PATH = "/worker/v1/github-token"  # noqa: S105  a path, not a token
 LEAVING_PATH = "/worker/v1/leaving"
 MODELS_PATH = "/worker/v1/models/{provider}/{path:.*}"
@@ -32,6 +35,13 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 
 MAX_RESPONSE_BYTES = 1024 * 1024
 """The longest response a worker sends whole; a longer one is cut by the worker, head and tail kept."""
+
+
+MAX_PERMISSION_DETAIL_BYTES = 4 * 1024
+"""What is shown of a command or a diff that the agent asks leave for."""
+
+MAX_FILE_BYTES = 20 * 1024 * 1024
+"""The largest file that people attach to a prompt, or that the agent shows."""
 
 
 class WireModel(BaseModel):
@@ -71,12 +81,29 @@ class SessionInfo(WireModel):
     idle_seconds: int = Field(gt=0)
     turn_seconds: int = Field(gt=0)
     max_session_seconds: int = Field(gt=0)
+    permissions: str = "all"
+    """What the agent may do unasked: `ask` (nothing it asks leave for), `edits` (reading and editing), `all`."""
 
 
 class Ready(WireModel):
     """POST ready: checked out and the agent answered `initialize`."""
 
     editor_url: str | None = None
+
+
+class AttachedFile(WireModel):
+    """A file that came with the prompt; GET turns/{id}/files/{number} gives its bytes (`number` counts from 0)."""
+
+    name: str
+    size_bytes: int = Field(default=0, ge=0)
+    mimetype: str = ""
+
+
+class UndoWork(WireModel):
+    """Instead of prompting the agent: take back, by a commit, what `base_sha..commit_sha` brought."""
+
+    base_sha: str
+    commit_sha: str
 
 
 class TurnWork(WireModel):
@@ -88,6 +115,8 @@ class TurnWork(WireModel):
     user_name: str
     context: tuple[str, ...] = ()
     """What people said in the thread meanwhile, oldest first; untrusted."""
+    files: tuple[AttachedFile, ...] = ()
+    undo: UndoWork | None = None
 
 
 class ToolCall(WireModel):
@@ -131,6 +160,35 @@ class Step(WireModel):
     status: str = "completed"
 
 
+class PermissionOffer(WireModel):
+    """One answer the agent offers: its own id, the label it gives, ACP's kind (allow_once, reject_always ...)."""
+
+    option_id: str
+    name: str = ""
+    kind: str = ""
+
+
+class PermissionAsk(WireModel):
+    """POST turns/{id}/permission, a long poll: the agent asks leave. Repeated with the same id until it is answered."""
+
+    permission_id: str = Field(min_length=1, max_length=64)
+    title: str = ""
+    kind: str = ""
+    """ACP's kind of the tool call."""
+    detail: str = ""
+    """The command, or the change as a diff; at most MAX_PERMISSION_DETAIL_BYTES."""
+    is_diff: bool = False
+    shortened: bool = False
+    options: tuple[PermissionOffer, ...]
+
+
+class PermissionReply(WireModel):
+    """Answer 200 to a question; 204 = nobody has answered yet. `option_id` only where one was selected."""
+
+    outcome: Literal["selected", "timed_out", "cancelled"]
+    option_id: str | None = None
+
+
 class Answer(WireModel):
     """POST turns/{id}/answer: how the turn ended, after the push."""
 
@@ -138,6 +196,8 @@ class Answer(WireModel):
     response: str = ""
     """What the agent said, Markdown as it wrote it; when failed, what went wrong and what to do."""
     commit_sha: str | None = None
+    base_sha: str | None = None
+    """What the branch stood at before this turn's commits."""
     files_changed: int | None = Field(default=None, ge=0)
     additions: int | None = Field(default=None, ge=0)
     deletions: int | None = Field(default=None, ge=0)

@@ -30,8 +30,9 @@ from acp.schema import (
 )
 from pydantic import ValidationError
 
-from slackbot.worker.agents import SHELL, AgentFailed, Launch, launch_of, mode_preference, permission_choice
+from slackbot.worker.agents import SHELL, AgentFailed, Launch, launch_of, mode_preference
 from slackbot.worker.output import Bounded
+from slackbot.worker.permission import Ask
 from slackbot.worker.processes import dies_with_parent, exited, kill_session
 from slackbot.worker.progress import TurnView
 
@@ -57,7 +58,8 @@ class _Client:
 
     def __init__(self) -> None:
         self.view: TurnView | None = None
-        self.cancelling = False
+        self.ask: Ask | None = None
+        self.cancelled = asyncio.Event()
 
     async def session_update(self, session_id: str, update: Any, **_: Any) -> None:
         if self.view is not None:
@@ -66,12 +68,18 @@ class _Client:
     async def request_permission(
         self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **_: Any
     ) -> RequestPermissionResponse:
-        if self.view is not None:
-            self.view.update(tool_call)
         choice = None
-        if not self.cancelling:
-            choice = permission_choice([(option.option_id, option.kind) for option in options])
-        log.info("agent_asked_permission", title=(tool_call.title or "")[:100], allowed=choice is not None)
+        if self.ask is not None and not self.cancelled.is_set():
+            # A client that cancels the turn must answer every open question with `cancelled`.
+            asking = asyncio.ensure_future(self.ask(tool_call, options))
+            cancelling = asyncio.ensure_future(self.cancelled.wait())
+            try:
+                await asyncio.wait({asking, cancelling}, return_when=asyncio.FIRST_COMPLETED)
+                choice = asking.result() if asking.done() else None
+            finally:
+                asking.cancel()
+                cancelling.cancel()
+                await asyncio.gather(asking, cancelling, return_exceptions=True)
         if choice is None:
             return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
         return RequestPermissionResponse(outcome=AllowedOutcome(outcome="selected", option_id=choice))
@@ -152,7 +160,7 @@ class Agent:
 
     async def _choose_mode(self, session: NewSessionResponse) -> None:
         offered = [mode.id for mode in session.modes.available_modes] if session.modes else []
-        for mode in mode_preference(offered):
+        for mode in mode_preference(offered, self._launch.permissions):
             try:
                 await self._connection.set_session_mode(session_id=self._session_id, mode_id=mode)
             except RequestError as error:  # claude refuses bypassPermissions to root with "Internal error"
@@ -163,32 +171,34 @@ class Agent:
         for option in session.config_options or []:
             if isinstance(option, SessionConfigOptionSelect) and "mode" in (option.id, option.category):
                 values = [value.value for value in option.options if isinstance(value, SessionConfigSelectOption)]
-                for mode in mode_preference(values)[:1]:
+                for mode in mode_preference(values, self._launch.permissions)[:1]:
                     await self._connection.set_config_option(
                         config_id=option.id, session_id=self._session_id, value=mode
                     )
                 return
 
-    async def prompt(self, texts: list[str], view: TurnView) -> PromptResult:
+    async def prompt(self, texts: list[str], view: TurnView, ask: Ask | None = None) -> PromptResult:
         """Prompts the agent with `texts` (the prompt is the last one) and returns when its turn ends.
 
-        AgentFailed when it broke off. Has no time limit: the caller cancels.
+        `ask` answers what it asks leave for; without it the answer is no. AgentFailed when it broke off. Has no time
+        limit: the caller cancels.
         """
         self._client.view = view
-        self._client.cancelling = False
+        self._client.ask = ask
+        self._client.cancelled.clear()
         self.fresh = False
         try:
             reply = await self._connection.prompt(session_id=self._session_id, prompt=[text_block(t) for t in texts])
         except (ConnectionError, RequestError, ValidationError, OSError) as error:
             raise await self._failure(error, BROKE_OFF) from error
         finally:
-            self._client.view = None
+            self._client.view = self._client.ask = None
         usage = reply.usage.model_dump(exclude={"field_meta"}, exclude_none=True) if reply.usage else None
         return PromptResult(reply.stop_reason, usage)
 
     async def cancel(self) -> None:
         """Asks the agent to end its turn; `prompt` then returns soon, or never with an agent that is stuck."""
-        self._client.cancelling = True
+        self._client.cancelled.set()
         try:
             async with asyncio.timeout(2.0):
                 await self._connection.cancel(session_id=self._session_id)
@@ -248,7 +258,10 @@ class Agent:
 class AgentHost:
     """Has one agent at a time, and starts a new one when the last is gone."""
 
-    def __init__(self, name: str, checkout: Path, home: Path, redact: Callable[[str], str]) -> None:
+    def __init__(
+        self, name: str, checkout: Path, home: Path, redact: Callable[[str], str], permissions: str = "all"
+    ) -> None:
+        self._permissions = permissions
         self._name = name
         self._checkout = checkout
         self._home = home
@@ -260,7 +273,9 @@ class AgentHost:
         if self._agent is not None and not self._agent.alive:
             await self.discard()
         if self._agent is None:
-            self._agent = await Agent.start(launch_of(self._name, self._home), self._checkout, self._redact)
+            self._agent = await Agent.start(
+                launch_of(self._name, self._home, self._permissions), self._checkout, self._redact
+            )
         return self._agent
 
     async def discard(self) -> None:

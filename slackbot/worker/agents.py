@@ -45,7 +45,13 @@ WORKS_ALONE = (
     "default",
 )
 """Modes, best first. Set after every session/new, because the default differs between versions of one agent.
-The isolation is the task's; whatever an agent still asks is answered by `permission_choice`."""
+The isolation is the task's; whatever an agent still asks is answered by `permission.Asker`."""
+
+ASKS: dict[str, tuple[str, ...]] = {
+    "ask": ("default", "build", "auto", "read-only"),
+    "edits": ("acceptEdits", "autoEdit", "auto-edit", "default", "build", "auto"),
+}
+"""The same where the policy wants the agent to ask: before everything, or before all but edits."""
 
 _INHERITED = ("LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "DEVFLOW_TASK_ID")
 """DEVFLOW_TASK_ID is how a local task's supervisor finds what its worker left behind; it is no secret."""
@@ -62,9 +68,11 @@ class Launch:
     name: str
     command: tuple[str, ...]
     environment: dict[str, str]
+    permissions: str = "all"
+    """What the agent may do unasked: `ask`, `edits`, `all`."""
 
 
-def launch_of(agent: str, home: Path) -> Launch:
+def launch_of(agent: str, home: Path, permissions: str = "all") -> Launch:
     """The command for `agent`; AgentFailed with what to do when it is not there.
 
     The environment is made from nothing: no variable of the worker's gets in that is not named here.
@@ -77,7 +85,7 @@ def launch_of(agent: str, home: Path) -> Launch:
         # -P: a file of the checkout named like a module must not be imported in its place.
         package = str(Path(__file__).resolve().parents[2])
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-        return Launch(agent, (sys.executable, "-P", "-m", "slackbot.worker.shell_agent"), environment)
+        return Launch(agent, (sys.executable, "-P", "-m", "slackbot.worker.shell_agent"), environment, permissions)
     command, remedy = _COMMANDS.get(agent, ((), ""))
     if not command:
         try:
@@ -94,17 +102,9 @@ def launch_of(agent: str, home: Path) -> Launch:
             (f"Install it there with `{remedy}`" if remedy else "Install it there")
             + ", or start a session with another one, for example agent=shell.",
         )
-    return Launch(agent, (program, *command[1:]), environment)
+    return Launch(agent, (program, *command[1:]), environment, permissions)
 
 
-def mode_preference(offered: Sequence[str]) -> list[str]:
-    """Those of `offered` modes that are worth setting, best first."""
-    return [mode for mode in WORKS_ALONE if mode in offered]
-
-
-def permission_choice(options: Sequence[tuple[str, str]]) -> str | None:
-    """The policy for an agent that nobody watches: the id of an option of kind `allow_once`, else None.
-
-    `options` are (option id, kind). Never `allow_always`: that would change the agent's own rules.
-    """
-    return next((option_id for option_id, kind in options if kind == "allow_once"), None)
+def mode_preference(offered: Sequence[str], permissions: str = "all") -> list[str]:
+    """Those of `offered` modes that are worth setting under a policy, best first."""
+    return [mode for mode in ASKS.get(permissions, WORKS_ALONE) if mode in offered]

@@ -6,6 +6,7 @@ Every call is safe to repeat, so whatever may pass is tried again with growing p
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,7 @@ from slackbot.worker_protocol import (
     LEAVING_PATH,
     LONG_POLL_SECONDS,
     NEXT_TURN_PATH,
+    PERMISSION_PATH,
     PROGRESS_PATH,
     READY_PATH,
     SESSION_PATH,
@@ -32,6 +34,8 @@ from slackbot.worker_protocol import (
     ErrorReply,
     GithubToken,
     Leaving,
+    PermissionAsk,
+    PermissionReply,
     Progress,
     ProgressReply,
     Ready,
@@ -91,6 +95,16 @@ class GatewayClient:
         path = _path(CANCEL_PATH, turn_id)
         reply = await self._call("POST", path, None, ProgressReply, seconds=LONG_POLL_SECONDS + 15)
         return reply is not None and reply.cancel
+
+    async def ask_permission(self, turn_id: str, question: PermissionAsk) -> PermissionReply | None:
+        """Passes on what the agent asks leave for; None when nobody has answered yet. A gateway that is away is
+        asked again until it is back."""
+        path = _path(PERMISSION_PATH, turn_id)
+
+        async def call() -> PermissionReply | None:
+            return await self._call("POST", path, question, PermissionReply, seconds=LONG_POLL_SECONDS + 15)
+
+        return await patiently(call, deadline=math.inf, what="permission")
 
     async def answer(self, turn_id: str, answer: Answer) -> None:
         """Hands the answer over; ToldToStop when nobody wants it."""

@@ -103,7 +103,7 @@ class Life:
         await self._unless_leaving(publisher.clone())
         self._checkout, self._publisher = checkout, publisher
         log.info("checked_out", branch=info.branch_name, seconds=round(time.monotonic() - began, 2))
-        self._host = AgentHost(info.agent, self._place.checkout, self._place.home, self._redact)
+        self._host = AgentHost(info.agent, self._place.checkout, self._place.home, self._redact, info.permissions)
         await self._unless_leaving(self._host.ensure())
         await self._unless_leaving(patiently(self._gateway.ready, deadline=self._deadline, what="ready"))
         log.info("worker_ready", seconds=round(time.monotonic() - self._began, 2))

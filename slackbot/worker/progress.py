@@ -26,8 +26,10 @@ from acp.schema import (
 
 from slackbot.core.errors import DevflowError, TemporaryError
 from slackbot.worker.gateway_client import Fenced, ToldToStop
-from slackbot.worker.output import Bounded, readable
+from slackbot.worker.output import Bounded, cut, readable
+from slackbot.worker.tool_calls import detail_of
 from slackbot.worker_protocol import (
+    MAX_PERMISSION_DETAIL_BYTES,
     MAX_RESPONSE_BYTES,
     PROGRESS_SECONDS,
     PlanEntry,
@@ -56,6 +58,7 @@ class TurnView:
         self._redact = redact
         self._text = Bounded(MAX_RESPONSE_BYTES // 2, MAX_RESPONSE_BYTES // 2 - 4096)
         self._calls: dict[str, ToolCall] = {}
+        self._asked_about: dict[str, tuple[str, str, bool]] = {}
         self._live = ""
         self._plan: tuple[PlanEntry, ...] = ()
         self._new_paragraph = False
@@ -89,13 +92,34 @@ class TurnView:
         call_id = update.tool_call_id
         known = self._calls.get(call_id)
         if known is None and len(self._calls) >= MAX_TOOL_CALLS:
-            del self._calls[next(iter(self._calls))]
+            oldest = next(iter(self._calls))
+            del self._calls[oldest]
+            self._asked_about.pop(oldest, None)
         title = self._line(update.title or "") or (known.title if known else "Tool call")
         status: ToolStatus = update.status or (known.status if known else "pending")
         self._calls[call_id] = ToolCall(id=call_id[:200], title=title, status=status)
+        kind, detail, is_diff = self._asked_about.get(call_id, ("", "", False))
+        if status in ("completed", "failed"):
+            self._asked_about.pop(call_id, None)
+        else:
+            said, said_is_diff = detail_of(update)
+            more = (cut(said, MAX_PERMISSION_DETAIL_BYTES), said_is_diff) if said else (detail, is_diff)
+            self._asked_about[call_id] = (update.kind or kind, *more)
         for content in update.content or []:
             if isinstance(content, ContentToolCallContent) and isinstance(content.content, TextContentBlock):
                 self._live = content.content.text[-PROGRESS_TEXT_CHARACTERS:]
+
+    def kind_of(self, call_id: str) -> str:
+        """ACP's kind of a tool call that is not done yet, as far as the agent said it."""
+        return self._asked_about.get(call_id, ("", "", False))[0]
+
+    def detail_of(self, call_id: str) -> tuple[str, bool]:
+        """The command or the diff of a tool call that is not done yet, and whether it is a diff."""
+        return self._asked_about.get(call_id, ("", "", False))[1:]
+
+    def title_of(self, call_id: str) -> str:
+        call = self._calls.get(call_id)
+        return call.title if call else ""
 
     def _line(self, text: str) -> str:
         return self._redact(" ".join(readable(text[: 4 * TITLE_CHARACTERS]).split()))[:TITLE_CHARACTERS]

@@ -9,7 +9,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 
@@ -19,6 +19,7 @@ from slackbot.worker.agents import AgentFailed
 from slackbot.worker.checkout import Checkout
 from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop
 from slackbot.worker.output import cut, readable
+from slackbot.worker.permission import Asker, TurnClock
 from slackbot.worker.progress import Reporter, TurnView
 from slackbot.worker.publish import Published, Publisher
 from slackbot.worker_protocol import MAX_RESPONSE_BYTES, Answer, EarlierTurn, SessionInfo, TurnWork
@@ -142,15 +143,25 @@ class TurnRunner:
         self, agent: Agent, work: TurnWork, view: TurnView, reporter: Reporter
     ) -> tuple[Ending, PromptResult | None]:
         """Runs the agent's turn until it ends, is cancelled, takes too long, or the worker must leave."""
-        prompting = asyncio.create_task(agent.prompt(self._texts(agent, work), view))
+        clock = TurnClock(self._info.turn_seconds)
+        ask = Asker(
+            self._info.permissions,
+            view,
+            clock,
+            lambda question: self._gateway.ask_permission(work.turn_id, question),
+            self._redact,
+        )
+        prompting = asyncio.create_task(agent.prompt(self._texts(agent, work), view, ask))
         cancelling = asyncio.create_task(reporter.cancelled.wait())
         leaving = asyncio.create_task(self._leaving.wait())
         try:
-            await asyncio.wait(
-                {prompting, cancelling, leaving},
-                timeout=self._info.turn_seconds,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            ended: set[asyncio.Task[Any]] = set()
+            while not ended and clock.seconds_left > 0:
+                ended, _ = await asyncio.wait(
+                    {prompting, cancelling, leaving},
+                    timeout=clock.seconds_left,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
             if prompting.done():
                 return "ended", prompting.result()
             ending: Ending = "leaving" if leaving.done() else "cancelled" if cancelling.done() else "too_long"

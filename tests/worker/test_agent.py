@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import shlex
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+from acp.schema import PermissionOption, ToolCallUpdate
 
 from slackbot.worker import agent as agent_module
 from slackbot.worker.agent import Agent, AgentHost
-from slackbot.worker.agents import AgentFailed, launch_of, mode_preference, permission_choice
+from slackbot.worker.agents import AgentFailed, launch_of, mode_preference
 from slackbot.worker.progress import TurnView
 
 SCRIPT = Path(__file__).with_name("scripted_agent.py")
@@ -54,13 +55,41 @@ async def test_the_mode_is_set(started: Agent) -> None:
     assert view.response() == "['acceptEdits']"
 
 
-async def test_permission_is_given_once_and_never_for_ever(started: Agent) -> None:
-    """allow_once is chosen where it is offered; where it is not, the answer is no."""
+async def test_whoever_is_asked_says_what_is_chosen(started: Agent) -> None:
+    """The agent gets exactly the option that was chosen; where none was, or nobody is asked, the answer is no."""
+    code = "say(str(ask([('a', 'allow_always'), ('o', 'allow_once'), ('n', 'reject_once')])))"
+
+    chosen: str | None = None
+
+    async def choose(tool_call: ToolCallUpdate, options: Sequence[PermissionOption]) -> str | None:
+        assert tool_call.title == "Delete everything"
+        assert [(option.option_id, option.kind) for option in options][:1] == [("a", "allow_always")]
+        return chosen
+
+    for given, outcome in (("a", {"optionId": "a", "outcome": "selected"}), (None, {"outcome": "cancelled"})):
+        chosen = given
+        view = TurnView(same)
+        await started.prompt([code], view, choose)
+        assert view.response() == str(outcome)
     view = TurnView(same)
-    await started.prompt(["say(str(ask([('a', 'allow_always'), ('o', 'allow_once'), ('n', 'reject_once')])))"], view)
-    assert view.response() == str({"optionId": "o", "outcome": "selected"})
+    await started.prompt([code], view)
+    assert view.response() == str({"outcome": "cancelled"})
+
+
+async def test_a_cancel_answers_the_open_question(started: Agent) -> None:
+    """What a person is still being asked when the turn is cancelled is answered with `cancelled`."""
+    asked = asyncio.Event()
+
+    async def never(tool_call: ToolCallUpdate, options: Sequence[PermissionOption]) -> str | None:
+        asked.set()
+        await asyncio.Event().wait()
+        return "o"
+
     view = TurnView(same)
-    await started.prompt(["say(str(ask([('a', 'allow_always'), ('n', 'reject_once')])))"], view)
+    prompting = asyncio.create_task(started.prompt(["say(str(ask([('o', 'allow_once')])))"], view, never))
+    await asyncio.wait_for(asked.wait(), 10)
+    await started.cancel()
+    await asyncio.wait_for(prompting, 10)
     assert view.response() == str({"outcome": "cancelled"})
 
 
@@ -169,9 +198,12 @@ def test_the_environment_is_made_from_nothing(tmp_path: Path, monkeypatch: pytes
 
 
 def test_policies() -> None:
-    """Modes by preference, permission by kind."""
+    """Modes by preference, as far as the policy lets the agent work unasked."""
     assert mode_preference(["plan", "default", "yolo"]) == ["yolo", "default"]
-    assert permission_choice([("x", "allow_always")]) is None
+    offered = ["default", "bypassPermissions", "acceptEdits"]
+    assert mode_preference(offered, "all")[0] == "bypassPermissions"
+    assert mode_preference(offered, "edits")[0] == "acceptEdits"
+    assert mode_preference(offered, "ask")[0] == "default"
 
 
 async def test_close_leaves_nothing(tmp_path: Path) -> None:
