@@ -78,7 +78,7 @@ def _job_log(repo: PyGithubRepository, job_id: int) -> str:
             return ""
         raise
     location = str(headers.get("location") or "")
-    if urlsplit(location).scheme not in {"https", urlsplit(repo.url).scheme or "https"}:
+    if urlsplit(location).scheme not in {"https", urlsplit(repo.requester.graphql_url).scheme}:
         raise PermanentError("GitHub's address of the log is none that DevFlow follows.")
     # The address is signed, on another host, and good for a minute; our token does not go there.
     try:

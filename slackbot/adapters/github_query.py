@@ -7,6 +7,7 @@ https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -76,6 +77,8 @@ _STATES = {
     ),
     **dict.fromkeys(("STALE", "PENDING", "EXPECTED"), "pending"),
 }
+_WRITERS = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
+_JOB = re.compile(r"/actions/runs/\d+/job/(\d+)")
 _ORDER = {"failed": 0, "pending": 1}
 _REVIEWS_KEPT = 30
 
@@ -97,7 +100,7 @@ def snapshot(pull: Json) -> PullRequestSnapshot:
         state=str(pull["state"]).lower(),
         draft=bool(pull["isDraft"]),
         mergeable=str(pull["mergeable"]).lower(),
-        review_decision=str(pull["reviewDecision"]).lower() if pull.get("reviewDecision") else None,
+        review_decision=_decision(pull),
         head_ref=str(pull["headRefName"]),
         head_sha=str(pull["headRefOid"]),
         base_ref=str(pull["baseRefName"]),
@@ -157,8 +160,26 @@ def _check(node: Json) -> CheckRun:
     if node.get("__typename") == "StatusContext":
         return CheckRun(str(node["context"]), _state(node["state"]), _text(node.get("targetUrl")), None)
     state = _state(node.get("conclusion")) if node.get("status") == "COMPLETED" else "pending"
-    number = node.get("databaseId")
-    return CheckRun(str(node["name"]), state, _text(node.get("detailsUrl")), int(number) if number else None)
+    url = _text(node.get("detailsUrl"))
+    # The schema calls the id an Int of 32 bits, and ids have more; its address has it as well.
+    in_url = _JOB.search(url or "")
+    number = node.get("databaseId") or (in_url.group(1) if in_url else None)
+    return CheckRun(str(node["name"]), state, url, int(number) if number else None)
+
+
+def _decision(pull: Json) -> str | None:
+    """GitHub's own, which is null where no rule asks for a review: then what those who may write last thought.
+
+    https://github.com/orgs/community/discussions/24375
+    """
+    if pull.get("reviewDecision"):
+        return str(pull["reviewDecision"]).lower()
+    states = {
+        str(node.get("state"))
+        for node in _nodes(pull.get("latestOpinionatedReviews"))
+        if node.get("authorAssociation") in _WRITERS
+    }
+    return next((state.lower() for state in ("CHANGES_REQUESTED", "APPROVED") if state in states), None)
 
 
 def _state(word: Any) -> str:

@@ -140,6 +140,7 @@ class GitHttp:
             QUERY_STRING=request.query_string,
             CONTENT_TYPE=request.headers.get("Content-Type", ""),
             REMOTE_ADDR=request.remote or "",
+            SANDBOX_PROTECTED_BRANCHES=" ".join(self._world.store.reviews.protected_branches(row.id)),
             SANDBOX_MAY_CHANGE_WORKFLOWS="1" if caller.may("workflows", "write") else "0",
             **_as_environment(configuration),
         )

@@ -87,9 +87,9 @@ class RestGuard:
         if str(claims.get("iss")) != self._world.app_id:
             raise ApiError(404, "Integration not found")
 
-    def rate(self, caller: Caller, *, count: bool) -> Json:
-        """The caller's `core` rate after this request."""
-        key = caller.token_sha256 or caller.kind
+    def rate(self, caller: Caller, *, count: bool, resource: str = "core", cost: int = 1) -> Json:
+        """The caller's rate of `resource` (core or graphql) after this request."""
+        key = (caller.token_sha256 or caller.kind) + ("" if resource == "core" else f":{resource}")
         now = self._world.now()
         used, reset = self._windows.get(key, (0, 0))
         if reset <= now:
@@ -97,7 +97,7 @@ class RestGuard:
             if len(self._windows) > 1000:
                 self._windows = {name: window for name, window in self._windows.items() if window[1] > now}
         if count:
-            used += 1
+            used += cost
         self._windows[key] = used, reset
         return {"limit": self._limit, "used": used, "remaining": max(0, self._limit - used), "reset": reset}
 

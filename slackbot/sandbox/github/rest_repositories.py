@@ -61,6 +61,7 @@ class RepositoryRoutes:
                 size=await self._world.size_kilobytes(row),
                 open_pulls=len(self._world.store.pulls(row.id, state="open")),
                 caller=caller_of(request),
+                ways=self._world.store.reviews.ways(row.id),
             )
         )
 
@@ -69,9 +70,10 @@ class RepositoryRoutes:
     async def _list_branches(self, request: web.Request) -> web.Response:
         row = repository_of(request, self._world, "contents")
         branches = list((await self._world.git(row).branches()).items())
+        protected = self._world.store.reviews.protected_branches(row.id)
         api = f"{base_of(request)}{API_PREFIX}/repos/{row.full_name}/commits/"
         listed = [
-            {"name": name, "commit": {"sha": sha, "url": api + sha}, "protected": False}
+            {"name": name, "commit": {"sha": sha, "url": api + sha}, "protected": name in protected}
             for name, sha in slice_of(request, branches)
         ]
         return web.json_response(listed, headers=paged(request, len(branches)))
@@ -91,9 +93,9 @@ class RepositoryRoutes:
                 "name": name,
                 "commit": shapes.commit(base_of(request), row, commit),
                 "_links": {"self": url, "html": html},
-                "protected": False,
+                "protected": self._world.store.reviews.rule(row.id, name) is not None,
                 "protection": {
-                    "enabled": False,
+                    "enabled": self._world.store.reviews.rule(row.id, name) is not None,
                     "required_status_checks": {"enforcement_level": "off", "contexts": [], "checks": []},
                 },
                 "protection_url": url + "/protection",
@@ -129,7 +131,7 @@ class RepositoryRoutes:
             raise ApiError(422, f'Invalid request.\n\n"{missing}" wasn\'t supplied.')
         await self._refuse_empty(row)
         kind, _, short = ref.removeprefix("refs/").partition("/")
-        if not ref.startswith("refs/") or kind not in {"heads", "tags"} or not is_branch_name(short):
+        if not ref.startswith("refs/") or not kind or not is_branch_name(short) or not _is_writable(ref):
             raise ApiError(422, "Reference name invalid")
         git = self._world.git(row)
         if not await git.is_commit(sha):
@@ -151,10 +153,11 @@ class RepositoryRoutes:
         sha = wanted.get("sha")
         git = self._world.git(row)
         old = (await git.refs(ref)).get(ref)
-        if old is None or not ref.startswith(("refs/heads/", "refs/tags/")):
+        if old is None or not _is_writable(ref):
             raise ApiError(422, "Reference does not exist")
         if not isinstance(sha, str) or not await git.is_commit(sha):
             raise ApiError(422, "Object does not exist")
+        self._refuse_protected(row, ref)
         if wanted.get("force") is not True and not await git.is_ancestor(old, sha):
             raise ApiError(422, "Update is not a fast forward")
         try:
@@ -170,10 +173,11 @@ class RepositoryRoutes:
         ref = _ref(request.match_info["ref"])
         git = self._world.git(row)
         sha = (await git.refs(ref)).get(ref)
-        if sha is None or not ref.startswith(("refs/heads/", "refs/tags/")):
+        if sha is None or not _is_writable(ref):
             raise ApiError(422, "Reference does not exist")
         if ref == f"refs/heads/{row.default_branch}":
             raise ApiError(422, "Cannot delete the default branch")
+        self._refuse_protected(row, ref)
         try:
             await git.update_ref(ref, None, sha)
         except GitError:
@@ -257,6 +261,11 @@ class RepositoryRoutes:
         }
         return web.json_response(answer, headers=paged(request, ahead))
 
+    def _refuse_protected(self, row: RepositoryRow, ref: str) -> None:
+        """https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-repository/managing-protected-branches/about-protected-branches"""
+        if self._world.store.reviews.rule(row.id, ref.removeprefix("refs/heads/")) is not None:
+            raise ApiError(422, "Changes must be made through a pull request. Protected branch update failed.")
+
     async def _refuse_empty(self, row: RepositoryRow) -> None:
         if not await self._world.git(row).branches():
             raise ApiError(409, "Git Repository is empty.")
@@ -271,4 +280,9 @@ def _ref(tail: str) -> str:
 
 
 def _is_public(ref: str) -> bool:
-    return ref.startswith(("refs/heads/", "refs/tags/", "refs/pull/"))
+    return not ref.startswith("refs/devflow-import/")
+
+
+def _is_writable(ref: str) -> bool:
+    """Any namespace but those that GitHub (and this stand-in) keep for themselves."""
+    return _is_public(ref) and not ref.startswith("refs/pull/")

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from slackbot.sandbox.github.git_commands import Commit
 from slackbot.sandbox.github.git_diff import ChangedFile
 from slackbot.sandbox.github.rest_base import API_PREFIX, Caller, Json
+from slackbot.sandbox.github.review_store import Ways
 from slackbot.sandbox.github.store import Account, PullRow, RepositoryRow
 
 APP_USER_ID = 41_898_282
@@ -26,6 +27,11 @@ INSTALLATION_PERMISSIONS = {
     "statuses": "read",
 }
 """What the sandbox's App was granted on every installation."""
+
+APP_EVENTS = [
+    *("check_run", "issue_comment", "pull_request", "pull_request_review", "pull_request_review_comment"),
+    *("pull_request_review_thread", "push", "status"),
+]
 
 _USER_LINKS = {
     "followers_url": "/followers",
@@ -127,7 +133,7 @@ def app(base: str, app_id: str, slug: str, installations: int) -> Json:
         "created_at": "2026-01-01T00:00:00Z",
         "updated_at": "2026-01-01T00:00:00Z",
         "permissions": INSTALLATION_PERMISSIONS,
-        "events": ["pull_request", "push"],
+        "events": APP_EVENTS,
         "installations_count": installations,
     }
 
@@ -146,7 +152,7 @@ def installation(base: str, app_id: str, slug: str, owner: Account) -> Json:
         "target_id": owner.id,
         "target_type": owner.type,
         "permissions": INSTALLATION_PERMISSIONS,
-        "events": ["pull_request", "push"],
+        "events": APP_EVENTS,
         "created_at": "2026-01-01T00:00:00Z",
         "updated_at": "2026-01-01T00:00:00Z",
         "single_file_name": None,
@@ -220,17 +226,18 @@ def repository(base: str, row: RepositoryRow, *, size: int, open_pulls: int, cal
     }
 
 
-def full_repository(base: str, row: RepositoryRow, *, size: int, open_pulls: int, caller: Caller) -> Json:
-    return repository(base, row, size=size, open_pulls=open_pulls, caller=caller) | {
-        "temp_clone_token": None,
-        "allow_squash_merge": True,
-        "allow_merge_commit": True,
-        "allow_rebase_merge": True,
-        "allow_auto_merge": False,
-        "delete_branch_on_merge": False,
-        "network_count": 0,
-        "subscribers_count": 0,
-    }
+def full_repository(base: str, row: RepositoryRow, *, size: int, open_pulls: int, caller: Caller, ways: Ways) -> Json:
+    shape = repository(base, row, size=size, open_pulls=open_pulls, caller=caller)
+    if caller.reaches(row) and caller.may("contents", "write"):
+        # GitHub tells how one may merge only to those who may write contents.
+        shape |= {
+            "allow_squash_merge": ways.allow_squash,
+            "allow_merge_commit": ways.allow_merge,
+            "allow_rebase_merge": ways.allow_rebase,
+            "allow_auto_merge": False,
+            "delete_branch_on_merge": ways.delete_branch,
+        }
+    return shape | {"temp_clone_token": None, "network_count": 0, "subscribers_count": 0}
 
 
 def git_ref(base: str, row: RepositoryRow, ref: str, sha: str) -> Json:

@@ -20,12 +20,18 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from slackbot.core.repository_name import RepositoryName
 from slackbot.sandbox.github.git_commands import NewCommit
 from slackbot.sandbox.github.git_http import GitHttp
+from slackbot.sandbox.github.graphql_api import GraphqlApi
+from slackbot.sandbox.github.happenings import Happening
 from slackbot.sandbox.github.pages import Pages
 from slackbot.sandbox.github.rest_app import AppRoutes
 from slackbot.sandbox.github.rest_base import API_PREFIX
+from slackbot.sandbox.github.rest_checks import CheckRoutes
+from slackbot.sandbox.github.rest_contents import ContentRoutes
 from slackbot.sandbox.github.rest_guard import RestGuard
 from slackbot.sandbox.github.rest_pulls import PullRoutes
 from slackbot.sandbox.github.rest_repositories import RepositoryRoutes
+from slackbot.sandbox.github.rest_reviews import ReviewRoutes
+from slackbot.sandbox.github.reviewing import Reviewing
 from slackbot.sandbox.github.store import RepositoryRow
 from slackbot.sandbox.github.world import World
 
@@ -64,6 +70,8 @@ class GithubStandIn:
         self._runner: web.AppRunner | None = None
         self.app_id = app_id
         self.world = World(state_dir, app_id=app_id, app_slug=app_slug, clock=clock)
+        self.reviewing = Reviewing(self.world)
+        self.world.listeners.append(self._ci_begins)
         self.private_key_pem = ""
 
     @property
@@ -85,10 +93,15 @@ class GithubStandIn:
         app = web.Application(
             middlewares=[_loopback_only, *self._middlewares, guard.middleware], client_max_size=_JSON_LIMIT_BYTES
         )
+        pulls = PullRoutes(self.world)
         for rooms in (
             AppRoutes(self.world, guard),
             RepositoryRoutes(self.world),
-            PullRoutes(self.world),
+            pulls,
+            ReviewRoutes(self.world, self.reviewing, pulls),
+            CheckRoutes(self.world),
+            ContentRoutes(self.world),
+            GraphqlApi(self.world, guard, self.reviewing),
             GitHttp(self.world),
             Pages(self.world),
         ):
@@ -170,6 +183,11 @@ class GithubStandIn:
 
     def repositories(self) -> list[RepositoryRow]:
         return self.world.store.repositories()
+
+    def _ci_begins(self, happening: Happening) -> None:
+        begins = happening.event == "pull_request" and happening.action in {"opened", "reopened", "synchronize"}
+        if begins and happening.pull is not None:
+            self.reviewing.begin_checks(happening.repository, happening.pull.head_sha)
 
     def _repository(self, full_name: str) -> RepositoryRow:
         found = self.world.store.repository(full_name)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from slackbot.sandbox.github.review_store import ReviewStore
+
 _SCHEMA = """
 create table if not exists accounts (
     id integer primary key autoincrement, login text not null unique collate nocase, type text not null);
@@ -87,6 +89,7 @@ class PullRow:
     created_at: int
     updated_at: int
     closed_at: int | None
+    merged_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,9 @@ class Store:
         self._db.execute("pragma synchronous = normal")
         self._db.execute("pragma busy_timeout = 5000")
         self._db.executescript(_SCHEMA)
+        if "merged_by" not in {row["name"] for row in self._db.execute("pragma table_info(pulls)")}:
+            self._db.execute("alter table pulls add column merged_by text")  # a state of an earlier version
+        self.reviews = ReviewStore(self._db)
 
     def close(self) -> None:
         self._db.close()
@@ -249,6 +255,10 @@ class Store:
         return [
             PullRow(**{**row, "merged": bool(row["merged"]), "draft": bool(row["draft"])}) for row in map(dict, rows)
         ]
+
+    def pull_by_id(self, pull_id: int) -> PullRow | None:
+        row = self._db.execute("select repository_id, number from pulls where id = ?", (pull_id,)).fetchone()
+        return self.pull(row["repository_id"], row["number"]) if row else None
 
     def set_pull(self, pull: PullRow, now: int, **values: Any) -> None:
         self._update("pulls", {"id": pull.id}, {**values, "updated_at": now})

@@ -18,18 +18,25 @@ import structlog
 from slackbot.core.repository_name import RepositoryName
 from slackbot.sandbox.github.git_commands import GitRepository, NewCommit
 from slackbot.sandbox.github.git_process import GitError, run_git
+from slackbot.sandbox.github.happenings import Happening
 from slackbot.sandbox.github.store import PullRow, RepositoryRow, Store
 
 log = structlog.get_logger()
 
 _IMPORTED = "refs/devflow-import/"
+_MERGES_KEPT = 1000
 _HOOK = """#!/bin/sh
 # Written by the sandbox at every start; git runs it before it accepts a push.
 while read -r old new ref; do
   case "$ref" in
-    refs/heads/*|refs/tags/*) ;;
-    *) echo "deny updating a hidden ref: $ref" >&2; exit 1 ;;
+    refs/pull/*|refs/devflow-import/*) echo "deny updating a hidden ref: $ref" >&2; exit 1 ;;
   esac
+  for branch in $SANDBOX_PROTECTED_BRANCHES; do
+    [ "$ref" = "refs/heads/$branch" ] || continue
+    echo "error: GH006: Protected branch update failed for $ref." >&2
+    echo "error: Changes must be made through a pull request." >&2
+    exit 1
+  done
   case "$new" in *[!0]*) ;; *) continue ;; esac
   [ "$SANDBOX_MAY_CHANGE_WORKFLOWS" = 1 ] && continue
   file=$(git -c core.quotePath=false log -c --format= --name-only "$new" --not --all -- .github/workflows | head -n 1)
@@ -58,6 +65,8 @@ class World:
         hook.chmod(0o700)
         self.store = Store(state_dir / "github.sqlite3")
         self._locks: dict[int, asyncio.Lock] = {}
+        self.listeners: list[Callable[[Happening], None]] = []
+        self._merges: dict[tuple[int, str, str], bool | None] = {}
 
     @property
     def app_login(self) -> str:
@@ -68,6 +77,11 @@ class World:
 
     def close(self) -> None:
         self.store.close()
+
+    def tell(self, happening: Happening) -> None:
+        """Tells everyone who listens; none of them may fail or wait."""
+        for listener in self.listeners:
+            listener(happening)
 
     def git(self, repository: RepositoryRow) -> GitRepository:
         return GitRepository(self._directory / f"{repository.id}.git")
@@ -194,16 +208,40 @@ class World:
             branches = await git.branches()
             self.store.set_repository(repository.id, pushed_at=self.now())
             for pull in self.store.pulls(repository.id, state="open"):
-                await self._follow(git, pull, branches.get(pull.head_ref), branches.get(pull.base_ref))
+                action = await self._follow(git, pull, branches.get(pull.head_ref), branches.get(pull.base_ref))
+                if action:
+                    after = self.store.pull(repository.id, pull.number)
+                    self.tell(Happening("pull_request", action, repository, self.app_login, after))
 
-    async def _follow(self, git: GitRepository, pull: PullRow, head: str | None, base: str | None) -> None:
-        now = self.now()
+    async def _follow(self, git: GitRepository, pull: PullRow, head: str | None, base: str | None) -> str:
+        """What happened to the pull request, as GitHub's event calls it; "" for nothing."""
+        now, action = self.now(), ""
         if base is not None and await git.is_ancestor(head or pull.head_sha, base):
             merged = {"state": "closed", "merged": True, "merge_commit_sha": base, "closed_at": now}
-            self.store.set_pull(pull, now, head_sha=head or pull.head_sha, **merged)
+            self.store.set_pull(pull, now, head_sha=head or pull.head_sha, merged_by=self.app_login, **merged)
+            action = "closed"
         elif head is None or base is None:
             self.store.set_pull(pull, now, state="closed", closed_at=now)
+            action = "closed"
         elif (head, base) != (pull.head_sha, pull.base_sha):
             self.store.set_pull(pull, now if head != pull.head_sha else pull.updated_at, head_sha=head, base_sha=base)
+            action = "synchronize" if head != pull.head_sha else ""
         if head is not None and head != pull.head_sha:
             await git.update_ref(f"refs/pull/{pull.number}/head", head)
+        return action
+
+    # ------------------------------------------------------------------------------- mergeability
+
+    async def merges(self, pull: PullRow) -> bool | None:
+        """Whether head and base merge cleanly, worked out once for each pair; None when git cannot say."""
+        key = pull.repository_id, pull.base_sha, pull.head_sha
+        if key not in self._merges:
+            if len(self._merges) >= _MERGES_KEPT:
+                self._merges.clear()
+            row = self.store.repository_by_id(pull.repository_id)
+            self._merges[key] = await self.git(row).merges_cleanly(*key[1:]) if row is not None else None
+        return self._merges[key]
+
+    def known_merges(self, pull: PullRow) -> bool | None:
+        """As far as it was worked out: GitHub does that after it was first asked, and says `UNKNOWN` then."""
+        return self._merges.get((pull.repository_id, pull.base_sha, pull.head_sha))
