@@ -15,6 +15,7 @@ from slackbot.core.ports import Chat, CodeHost, SessionStore
 from slackbot.core.repository_policy import Policies
 from slackbot.core.session import Session
 from slackbot.engine import Engine
+from slackbot.forget_desk import ForgetDesk
 from slackbot.form_desk import FormDesk
 from slackbot.front_desk import FrontDesk
 from slackbot.session_start import SessionStarter, StartLimits
@@ -106,6 +107,7 @@ def open_desks(
         start_desk=start,
         admission=admission,
         audit=audit,
+        forgetting=ForgetDesk(engine=engine, chat=chat, audit=audit),
         team_id=workspace.team_id,
         bot_user_id=workspace.bot_user_id,
         workspace_url=workspace.url,

@@ -19,7 +19,7 @@ import structlog
 from slackbot.core import events as ev
 from slackbot.core.deadlines import next_deadline
 from slackbot.core.effects import Effect, MakeBranch, RunTask, UpdateCard, is_lasting, owed
-from slackbot.core.errors import DevflowError, NotFound, TemporaryError
+from slackbot.core.errors import DevflowError, IllegalTransition, NotFound, TemporaryError
 from slackbot.core.history_budget import fit
 from slackbot.core.item import BUDGET_BYTES, from_item, item_size_bytes, to_item
 from slackbot.core.ports import Item, SessionStore
@@ -145,6 +145,25 @@ class Engine:
                     self._saved(before, sealed)
                     return sealed
                 await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311  spreads replicas, guards nothing
+        raise TemporaryError("This session is being changed by too many at once.", "Try again in a moment.")
+
+    def check_forgettable(self, session: Session) -> None:
+        """`IllegalTransition` for a live session, `TemporaryError` for one that still owes something to the world."""
+        if session.status.is_live:
+            raise IllegalTransition("This session is live, so it is not forgotten.", "Stop it first.")
+        if session.ecs_task_arn is not None or any(is_lasting(effect, session) for effect in owed(session)):
+            raise TemporaryError("This session is still being brought to its end.", "Try again in a moment.")
+
+    async def forget(self, session_id: str) -> Session | None:
+        """Removes a session that is over; what it was, or None where there is none. Raises as `check_forgettable`."""
+        for _ in range(_MAX_RACES):
+            session = await self.load(session_id)
+            if session is None:
+                return None
+            self.check_forgettable(session)
+            if await self._store.delete(session_id, session.write_version):
+                self._told_cards.pop(session_id, None)
+                return session
         raise TemporaryError("This session is being changed by too many at once.", "Try again in a moment.")
 
     def visit(self, session_id: str) -> None:

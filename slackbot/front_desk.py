@@ -24,6 +24,7 @@ from slackbot.core.errors import IllegalTransition, NotFound, Refused, UsageErro
 from slackbot.core.ports import IndexEntry, SessionStore
 from slackbot.core.session import Session, Status, derive_session_id
 from slackbot.engine import Engine
+from slackbot.forget_desk import ForgetDesk
 from slackbot.session_start import LostRoot, SessionStarter
 from slackbot.start_desk import StartDesk
 from slackbot.views.errors import illegal
@@ -76,6 +77,7 @@ class FrontDesk:
         start_desk: StartDesk,
         admission: Admission,
         audit: AuditLog,
+        forgetting: ForgetDesk,
         team_id: str,
         bot_user_id: str,
         workspace_url: str,
@@ -88,6 +90,7 @@ class FrontDesk:
         self._start_desk = start_desk
         self._admission = admission
         self._audit = audit
+        self._forgetting = forgetting
         self._team_id = team_id
         self._bot_user_id = bot_user_id
         self._workspace_url = workspace_url
@@ -151,6 +154,10 @@ class FrontDesk:
             check_action(Action.RAISE_LIMIT, user_id, session.user_id, self._admission.policy)
             await self._raise_limit(session, user_id, press_id)
             return None
+        if verb == "forget":
+            check_action(Action.FORGET, user_id, session.user_id, self._admission.policy)
+            language = await self.language(user_id)
+            return self._forgetting.question(session, permalink=self.permalink(session), language=language)
         action, event_for = _EVENTS[verb]
         check_action(action, user_id, session.user_id, self._admission.policy)
         launches = verb == "retry" and not session.status.is_live and session.retryable_turn(message_ts) is not None
@@ -161,6 +168,18 @@ class FrontDesk:
             return illegal(error, session, verb, language=await self.language(user_id))
         log.info("asked", session_id=session.session_id, user_id=user_id, verb=verb)
         return None
+
+    async def forget(self, user_id: str, channel_id: str, session_id: str) -> View:
+        """The button of the question whether to forget. Its value names the session, so all is checked anew."""
+        with self._refusals_audited("forget", user_id, channel_id):
+            await self._admission.person(user_id)
+            session = await self._engine.load(session_id.lower()) if self._is_session_id(session_id) else None
+            language = await self.language(user_id)
+            if session is None:
+                return session_gone(language=language)
+            check_action(Action.FORGET, user_id, session.user_id, self._admission.policy)
+            link = self.permalink(session)
+            return await self._forgetting.forget(session, user_id, permalink=link, language=language)
 
     def permalink(self, session: Session) -> str | None:
         """A link to the thread, made without asking Slack."""
@@ -189,6 +208,8 @@ class FrontDesk:
                 break
         if command.which:
             meant = [entry for entry in own if _is_named(entry, command.which)]
+        elif command.verb == "forget":
+            meant = [entry for entry in own if not _is_live(entry)] or own[:1]
         else:
             live = [entry for entry in own if _is_live(entry)]
             # Nothing is live: only what makes sense of an ended session takes the newest one.

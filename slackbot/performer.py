@@ -58,7 +58,7 @@ class Performer:
         """Does it, and says what came of it. `TemporaryError` and `NotYet` mean: again, later."""
         log.debug("performing", session_id=session.session_id, effect=type(effect).__name__, first=first)
         try:
-            if isinstance(effect, fx.DeliverAnswer | fx.PostNotice) and await self.strangers_read(session):
+            if effect.lane == "thread" and not isinstance(effect, fx.UpdateCard) and await self.strangers_read(session):
                 return ev.ChannelShared()
             match effect:
                 case fx.UpdateCard():

@@ -10,7 +10,7 @@ from slackbot.core.repository_name import RepositoryName, looks_like_repository,
 from slackbot.core.slack_text import clean, leading_mention, plain_text
 from slackbot.core.suggestions import closest
 
-SESSION_VERBS = ("status", "stop", "cancel", "pr", "retry")
+SESSION_VERBS = ("status", "stop", "cancel", "pr", "retry", "forget")
 """Verbs about one session: after `/devflow`, and after `!` in a thread."""
 
 VERBS = ("start", "list", *SESSION_VERBS, "help")

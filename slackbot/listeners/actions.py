@@ -46,11 +46,24 @@ def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
         if view is not None:
             told.tell(view, channel_id=press.channel_id, user_id=press.user_id, thread_ts=press.thread_ts)
 
+    async def forget(ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
+        press = _Press(body, action)
+        await ack()
+        if not (press.user_id and press.channel_id):
+            return
+        try:
+            view = await desk.forget(press.user_id, press.channel_id, _text(action.get("value")))
+        except DevflowError as error:
+            view = view_of(error, where="button", language=await desk.language(press.user_id))
+        thread_ts = press.thread_ts if press.thread_ts != press.message_ts else None
+        told.tell(view, channel_id=press.channel_id, user_id=press.user_id, thread_ts=thread_ts)
+
     async def other_button(ack: AsyncAck) -> None:
         await ack()
 
     for action_id in VERBS:
         app.action(action_id)(session_button)
+    app.action(action_ids.SESSION_FORGET)(forget)
     app.action(re.compile(".*"))(other_button)
 
 

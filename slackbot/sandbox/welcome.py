@@ -14,7 +14,7 @@ COMMANDS = (
         "command": "/devflow",
         "description": "Start a development session in a thread, or look after yours",
         "usage_hint": "start owner/repo [base=BRANCH] [agent=NAME] what to do | list | status | stop | cancel | pr | "
-        "retry | help",
+        "retry | forget | help",
         "should_escape": False,
     },
 )

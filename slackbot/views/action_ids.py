@@ -7,6 +7,7 @@ SESSION_STOP = "session_stop"
 SESSION_OPEN_PR = "session_open_pr"
 SESSION_RETRY = "session_retry"
 SPENDING_EXTEND = "spending_extend"
+SESSION_FORGET = "session_forget"
 
 LINK_PREFIX = "link_"
 """Buttons that only open a page; Slack still tells the app, which has nothing to do then."""

@@ -36,6 +36,7 @@ _COMMANDS = (
     ("cancel", "help.cancel"),
     ("pr", "help.pr"),
     ("retry", "help.retry"),
+    ("forget", "help.forget"),
     ("help", "help.help"),
 )
 """What is typed, which is the same in every language, and what it means."""

@@ -13,7 +13,9 @@ from slackbot.core.session import Branch, Ended, PullRequestState, Session, Task
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-RECORDERS = ("audit.py", "core/acts.py", "front_desk.py", "gateway/models_desk.py", "gateway/worker_desk.py")
+RECORDERS = (
+    "audit.py", "core/acts.py", "forget_desk.py", "front_desk.py", "gateway/models_desk.py", "gateway/worker_desk.py",
+)  # fmt: skip
 
 
 def test_every_setting_is_documented_and_no_other() -> None:

@@ -167,6 +167,7 @@ TEXTS: dict[str, Template] = {
     "help.cancel": "end the prompt in work; the session goes on",
     "help.pr": "open the pull request",
     "help.retry": "run the last failed or kept prompt again",
+    "help.forget": "take a session that is over out of DevFlow's memory",
     "help.help": "this page",
     "help.thread": (
         "*In a session's thread* every reply goes to the agent as a prompt. "
@@ -207,6 +208,26 @@ TEXTS: dict[str, Template] = {
         "This session is no longer known: a session is forgotten 24 hours after something last happened in it. "
         "Its branch and its pull request are untouched; `/devflow start` begins a new one."
     ),
+    # ---- forget
+    "forget.title": "Forget this session?",
+    "forget.question": (
+        "Session `{id}` on {repository} would be removed from DevFlow's table, with {turns}. Nobody can bring it back."
+    ),
+    "forget.turns": Plural("{number} prompt and its answer", "{number} prompts and their answers"),
+    "forget.really": "Its prompts and answers are removed from DevFlow's table. What stands in Slack and on GitHub stays.",
+    "forget.yes": "Forget it",
+    "forget.no": "Keep it",
+    "forget.button": "Forget it",
+    "forget.first_stop": (
+        "This session is live, so it is not forgotten. Stop it first (`/devflow stop`, or `!stop` in its thread)."
+    ),
+    "forget.done": "Session `{id}` is forgotten: it is no longer in DevFlow's table.",
+    "forget.card": "⚪ This session was forgotten on the wish of {user}. What is said in this thread begins nothing any more.",
+    "forget.remains": "What remains elsewhere:",
+    "forget.thread": "this thread, as long as Slack keeps it, with every file in it",
+    "forget.branch": "the branch {branch}, with what was pushed",
+    "forget.logs": "the logs and the audit log, as long as your administrator keeps them.",
+    # ---- accepted
     "accepted.stop": "Stopping…",
     "accepted.pr": "Opening the pull request…",
     "accepted.pr_open": "{pull_request} is open already.",

@@ -163,6 +163,7 @@ TEXTS: dict[str, Template] = {
     "help.cancel": "処理中の指示を取り消す。セッションは続く",
     "help.pr": "プルリクエストを作成する",
     "help.retry": "最後に失敗した、または保存された指示をもう一度実行する",
+    "help.forget": "終わったセッションを DevFlow の記録から削除します",
     "help.help": "このページ",
     "help.thread": (
         "*セッションのスレッドでは*、返信はすべてエージェントへの指示になります。"
@@ -202,6 +203,24 @@ TEXTS: dict[str, Template] = {
         "このセッションの記録はもうありません。セッションは、最後の動きから 24 時間で忘れられます。"
         "ブランチとプルリクエストはそのまま残っています。`/devflow start` で新しく始められます。"
     ),
+    # ---- forget
+    "forget.title": "セッションを削除しますか？",
+    "forget.question": "{repository} のセッション `{id}` を DevFlow の記録から削除します（{turns}）。元には戻せません。",
+    "forget.turns": "プロンプトと回答 {number} 件",
+    "forget.really": "プロンプトと回答を DevFlow の記録から削除します。Slack と GitHub にあるものは残ります。",
+    "forget.yes": "削除する",
+    "forget.no": "残す",
+    "forget.button": "削除する",
+    "forget.first_stop": (
+        "このセッションは動作中のため、削除しません。先に停止してください（`/devflow stop`、またはスレッドで `!stop`）。"
+    ),
+    "forget.done": "セッション `{id}` を DevFlow の記録から削除しました。",
+    "forget.card": "⚪ このセッションは {user} の希望により削除されました。このスレッドに書いても、もう何も始まりません。",
+    "forget.remains": "ほかの場所に残るもの:",
+    "forget.thread": "このスレッドとその中のファイル（Slack の保存期間まで）",
+    "forget.branch": "ブランチ {branch} とプッシュ済みの内容",
+    "forget.logs": "ログと監査ログ（管理者が保存している間）。",
+    # ---- accepted
     "accepted.stop": "停止しています…",
     "accepted.pr": "プルリクエストを作成しています…",
     "accepted.pr_open": "{pull_request} はすでにあります。",
