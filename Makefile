@@ -1,6 +1,6 @@
 # DevFlow: `make sandbox` tries it, `make test` tests it. Everything is installed into .venv, with pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox demo test test-faults test-dynamodb-local lint bench clean
+.PHONY: help install sandbox demo test test-faults test-fuzz test-dynamodb-local lint bench clean
 
 VENV := .venv
 RUN := $(VENV)/bin
@@ -27,6 +27,9 @@ test: $(VENV)/.installed-dev lint ## every test that needs no account
 
 test-faults: $(VENV)/.installed-dev ## hundreds of kills (KILLS=300 SEED=1)
 	$(RUN)/python -m tests.faults --kills $(or $(KILLS),300) --seed $(or $(SEED),1)
+
+test-fuzz: $(VENV)/.installed-dev ## a hundred thousand odd and forged inputs (CASES=100000 SEED=1)
+	$(RUN)/python -m tests.fuzz --cases $(or $(CASES),100000) --seed $(or $(SEED),1)
 
 test-dynamodb-local: $(VENV)/.installed-dev ## the store's contract on Amazon's own emulator (needs Java, npm, unshare)
 	$(RUN)/python tests/dynamodb_local/start.py

@@ -25,7 +25,6 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 log = structlog.get_logger()
 
 _STARTED = "devflow_listener_started"
-_GIVE_UP_ATTEMPT = 2
 _SAID_ONCE_ENTRIES = 256
 _STARTS_A_ROUND = 8
 _KINDS = frozenset({"events_api", "slash_commands", "interactive"})
@@ -111,12 +110,8 @@ class SocketIntake:
                 # Nobody listens for it. Unacknowledged, Slack would send it three times more.
                 self._say_once("slack_envelope_unknown", kind=request.type, name=_name(request.payload))
                 await self._acknowledge(client, request, BoltResponse(status=200, body=""))
-            elif (
-                not is_started
-                and bolt_request.context.authorize_result is not None
-                and (request.retry_attempt or 0) >= _GIVE_UP_ATTEMPT
-            ):
-                # Past the authorization, seen by no listener, and here before: its form is what nobody can stand.
+            elif not is_started and bolt_request.context.authorize_result is not None:
+                # Past the authorization and seen by no listener: Bolt itself cannot stand its form, and never will.
                 self._say_once("slack_envelope_indigestible", kind=request.type, name=_name(request.payload))
                 await self._acknowledge(client, request, BoltResponse(status=200, body=""))
             else:

@@ -415,8 +415,8 @@ async def test_messages_that_are_no_envelopes_are_survived(stubborn: StubbornSla
             assert stubborn.opened == 1
 
 
-async def test_what_bolt_stumbles_over_comes_twice_at_most(stubborn: StubbornSlack) -> None:
-    """A failure before any listener leaves the envelope to come again; on its third time it is acknowledged."""
+async def test_what_bolt_stumbles_over_is_acknowledged(stubborn: StubbornSlack) -> None:
+    """A failure between the authorization and any listener comes of its form: it would come again for ever."""
     async with chat_on(stubborn.url + "/api/") as chat:
         app = build_app(chat)
         seen: list[str] = []
@@ -429,7 +429,7 @@ async def test_what_bolt_stumbles_over_comes_twice_at_most(stubborn: StubbornSla
         note_messages(app)
         async with keeper_of(app, connections=1):
             await until(lambda: len(stubborn.sockets) == 1)
-            for attempt in range(3):
+            for attempt in range(2):
                 payload = {
                     "type": "event_callback",
                     "event_id": f"Ev{attempt}",
@@ -437,5 +437,5 @@ async def test_what_bolt_stumbles_over_comes_twice_at_most(stubborn: StubbornSla
                 }
                 envelope = {"envelope_id": f"e{attempt}", "type": "events_api", "payload": payload}
                 await stubborn.say({**envelope, "retry_attempt": attempt})
-            await until(lambda: stubborn.acknowledged == ["e2"])
-            assert sorted(seen) == ["Ev0", "Ev1", "Ev2"]
+            await until(lambda: sorted(stubborn.acknowledged) == ["e0", "e1"])
+            assert sorted(seen) == ["Ev0", "Ev1"]
