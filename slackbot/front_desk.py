@@ -171,7 +171,7 @@ class FrontDesk:
 
     async def forget(self, user_id: str, channel_id: str, session_id: str) -> View:
         """The button of the question whether to forget. Its value names the session, so all is checked anew."""
-        with self._refusals_audited("forget", user_id, channel_id):
+        with self.refusals_audited("forget", user_id, channel_id):
             await self._admission.person(user_id)
             session = await self._engine.load(session_id.lower()) if self._is_session_id(session_id) else None
             language = await self.language(user_id)

@@ -173,7 +173,7 @@ async def test_an_invalid_app_token_ends_the_start(slack: SlackStandIn, app: Asy
 async def test_the_start_is_bounded(slack: SlackStandIn, app: AsyncApp) -> None:
     """When Slack does not answer properly the start ends with a temporary error, after tries of its own."""
     slack.fault = lambda method, _: Fault(error="internal_error")
-    keeper = SocketKeeper(app, "xapp-test", **{**QUICK, "start_seconds": 0.2})
+    keeper = SocketKeeper(app, "xapp-test", **{**QUICK, "start_seconds": 1.0})
     with pytest.raises(TemporaryError):
         await keeper.start()
     assert opened(slack) >= 2
