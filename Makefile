@@ -1,6 +1,6 @@
 # DevFlow: `make sandbox` tries it, `make test` tests it. Everything is installed into .venv, with pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox demo test test-faults test-fuzz test-dynamodb-local lint bench clean
+.PHONY: help install sandbox demo test test-faults test-fuzz test-dynamodb-local lint bench clean agents test-agents
 
 VENV := .venv
 RUN := $(VENV)/bin
@@ -33,6 +33,13 @@ test-fuzz: $(VENV)/.installed-dev ## a hundred thousand odd and forged inputs (C
 
 test-dynamodb-local: $(VENV)/.installed-dev ## the store's contract on Amazon's own emulator (needs Java, npm, unshare)
 	$(RUN)/python tests/dynamodb_local/start.py
+
+agents: $(VENV)/.installed ## the coding agents claude, codex, gemini and opencode, pinned, into .agents
+	PYTHON=$(RUN)/python sh tools/install_agents.sh
+
+test-agents: $(VENV)/.installed-dev ## each of those agents end to end, against scripted models
+	@test -x .agents/bin/opencode || PYTHON=$(RUN)/python sh tools/install_agents.sh
+	$(RUN)/python -m pytest -n 2 --dist loadgroup tests/agents
 
 lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(RUN)/ruff check .

@@ -9,7 +9,7 @@ from slackbot.core.errors import DevflowError
 from slackbot.core.spending import amount_words
 from slackbot.model_providers import build_providers
 from slackbot.policy import load_policies
-from slackbot.worker.agents import PROVIDERS_OF
+from slackbot.worker.agent_setup import PROVIDERS_OF
 
 _SETTINGS = {
     "anthropic": "ANTHROPIC_API_KEY",

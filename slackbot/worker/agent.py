@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,14 @@ from acp.schema import (
     ClientCapabilities,
     DeniedOutcome,
     Implementation,
-    NewSessionResponse,
     PermissionOption,
     RequestPermissionResponse,
-    SessionConfigOptionSelect,
-    SessionConfigSelectOption,
     ToolCallUpdate,
 )
 from pydantic import ValidationError
 
+from slackbot.worker.acp_session import NO_CHOICE, Choice, choose_mode, choose_model, open_session
+from slackbot.worker.agent_setup import ModelAccess
 from slackbot.worker.agents import SHELL, AgentFailed, Launch, launch_of, mode_preference
 from slackbot.worker.output import Bounded
 from slackbot.worker.permission import Ask
@@ -38,7 +38,7 @@ from slackbot.worker.progress import TurnView
 
 log = structlog.get_logger()
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 LINE_LIMIT_BYTES = 50 * 1024 * 1024
 """The longest line an agent may send (what the SDK's own run_agent takes)."""
 STDERR_BYTES = 4096
@@ -103,13 +103,24 @@ class Agent:
         )
         self._stderr = Bounded(STDERR_BYTES, STDERR_BYTES)
         self._draining = asyncio.create_task(self._drain(stderr))
-        self._session_id = ""
+        self.session_id = ""
         self.fresh = True
         """No prompt yet: what was said before must be told."""
 
     @classmethod
-    async def start(cls, launch: Launch, checkout: Path, redact: Callable[[str], str]) -> Agent:
-        """Starts the agent in `checkout` until it has a session; AgentFailed says why it did not come to that."""
+    async def start(
+        cls,
+        launch: Launch,
+        checkout: Path,
+        redact: Callable[[str], str],
+        *,
+        choice: Choice = NO_CHOICE,
+        earlier: str | None = None,
+    ) -> Agent:
+        """Starts the agent in `checkout` until it has a session; AgentFailed says why it did not come to that.
+
+        `earlier`: the session of an agent that ended, to go on with where the agent can.
+        """
         command = launch.command
         if launch.name != SHELL:
             command = dies_with_parent(command)  # ours ends, and ends what it runs, when its stdin closes
@@ -132,7 +143,7 @@ class Agent:
         agent = cls(launch, process, redact)
         try:
             async with asyncio.timeout(START_SECONDS):
-                await agent._open_session(checkout)
+                await agent._open_session(checkout, choice, earlier)
         except BaseException as error:
             failure = await agent._failure(error, "did not start")
             await agent.close()
@@ -142,7 +153,7 @@ class Agent:
         log.info("agent_started", agent=launch.name, pid=process.pid, seconds=round(time.monotonic() - began, 2))
         return agent
 
-    async def _open_session(self, checkout: Path) -> None:
+    async def _open_session(self, checkout: Path, choice: Choice, earlier: str | None) -> None:
         hello = await self._connection.initialize(
             protocol_version=PROTOCOL_VERSION,
             client_capabilities=ClientCapabilities(),
@@ -154,28 +165,12 @@ class Agent:
                 f"DevFlow speaks {PROTOCOL_VERSION}.",
                 "Install a version of the agent that fits.",
             )
-        session = await self._connection.new_session(cwd=str(checkout), mcp_servers=[])
-        self._session_id = session.session_id
-        await self._choose_mode(session)
-
-    async def _choose_mode(self, session: NewSessionResponse) -> None:
-        offered = [mode.id for mode in session.modes.available_modes] if session.modes else []
-        for mode in mode_preference(offered, self._launch.permissions):
-            try:
-                await self._connection.set_session_mode(session_id=self._session_id, mode_id=mode)
-            except RequestError as error:  # claude refuses bypassPermissions to root with "Internal error"
-                log.info("agent_mode_refused", mode=mode, why=str(error))
-                continue
-            log.info("agent_mode_set", mode=mode)
-            return
-        for option in session.config_options or []:
-            if isinstance(option, SessionConfigOptionSelect) and "mode" in (option.id, option.category):
-                values = [value.value for value in option.options if isinstance(value, SessionConfigSelectOption)]
-                for mode in mode_preference(values, self._launch.permissions)[:1]:
-                    await self._connection.set_config_option(
-                        config_id=option.id, session_id=self._session_id, value=mode
-                    )
-                return
+        self.session_id, opened, resumed = await open_session(self._connection, hello, checkout, earlier)
+        self.fresh = not resumed
+        prefer = partial(mode_preference, permissions=self._launch.permissions)
+        await choose_mode(self._connection, self.session_id, opened, choice.mode, prefer)
+        is_set_up = bool(self._launch.setup.environment or self._launch.setup.files)
+        await choose_model(self._connection, self.session_id, opened, choice.model, is_set_up=is_set_up)
 
     async def prompt(self, texts: list[str], view: TurnView, ask: Ask | None = None) -> PromptResult:
         """Prompts the agent with `texts` (the prompt is the last one) and returns when its turn ends.
@@ -188,7 +183,7 @@ class Agent:
         self._client.cancelled.clear()
         self.fresh = False
         try:
-            reply = await self._connection.prompt(session_id=self._session_id, prompt=[text_block(t) for t in texts])
+            reply = await self._connection.prompt(session_id=self.session_id, prompt=[text_block(t) for t in texts])
         except (ConnectionError, RequestError, ValidationError, OSError) as error:
             raise await self._failure(error, BROKE_OFF) from error
         finally:
@@ -201,7 +196,7 @@ class Agent:
         self._client.cancelled.set()
         try:
             async with asyncio.timeout(2.0):
-                await self._connection.cancel(session_id=self._session_id)
+                await self._connection.cancel(session_id=self.session_id)
         except (ConnectionError, OSError, TimeoutError) as error:
             log.info("agent_cancel_not_sent", why=type(error).__name__)
 
@@ -259,22 +254,35 @@ class AgentHost:
     """Has one agent at a time, and starts a new one when the last is gone."""
 
     def __init__(
-        self, name: str, checkout: Path, home: Path, redact: Callable[[str], str], permissions: str = "all"
+        self,
+        name: str,
+        checkout: Path,
+        home: Path,
+        redact: Callable[[str], str],
+        permissions: str = "all",
+        *,
+        choice: Choice = NO_CHOICE,
+        access: ModelAccess | None = None,
     ) -> None:
         self._permissions = permissions
         self._name = name
         self._checkout = checkout
         self._home = home
         self._redact = redact
+        self._choice = choice
+        self._access = access
         self._agent: Agent | None = None
+        self._earlier: str | None = None
 
     async def ensure(self) -> Agent:
-        """The running agent, or a new one; AgentFailed when it cannot be started."""
+        """The running agent, or a new one that goes on where the last was; AgentFailed when it cannot be started."""
         if self._agent is not None and not self._agent.alive:
             await self.discard()
         if self._agent is None:
+            launch = launch_of(self._name, self._home, self._permissions, access=self._access, model=self._choice.model)
+            launch.setup.write(self._home)
             self._agent = await Agent.start(
-                launch_of(self._name, self._home, self._permissions), self._checkout, self._redact
+                launch, self._checkout, self._redact, choice=self._choice, earlier=self._earlier
             )
         return self._agent
 
@@ -282,4 +290,6 @@ class AgentHost:
         """Kills the agent, if there is one; the next turn gets a new one."""
         agent, self._agent = self._agent, None
         if agent is not None:
+            # Of a session that was never prompted there is nothing to go on with.
+            self._earlier = None if agent.fresh else agent.session_id
             await agent.close()

@@ -11,27 +11,22 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from slackbot.core.errors import DevflowError
+from slackbot.worker.acp_session import AgentFailed
+from slackbot.worker.agent_setup import ModelAccess, Setup, setup_of
+
+__all__ = ["AgentFailed", "Launch", "launch_of", "mode_preference"]
 
 SHELL = "shell"
 
 _COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
-    "claude": (("claude-agent-acp",), "npm install -g @agentclientprotocol/claude-agent-acp"),
-    "codex": (("codex-acp",), "npm install -g @agentclientprotocol/codex-acp"),
-    "gemini": (("gemini", "--acp"), "npm install -g @google/gemini-cli"),
-    "opencode": (("opencode", "acp"), "npm install -g opencode-ai"),
+    "claude": (("claude-agent-acp",), "make agents` or `npm install -g @agentclientprotocol/claude-agent-acp"),
+    "codex": (("codex-acp",), "make agents` or `npm install -g @agentclientprotocol/codex-acp"),
+    "gemini": (("gemini", "--acp"), "make agents` or `npm install -g @google/gemini-cli"),
+    "opencode": (("opencode", "acp"), "make agents` or `npm install -g opencode-ai"),
 }
-
-PROVIDERS_OF: dict[str, tuple[str, ...]] = {
-    "claude": ("anthropic", "bedrock"),
-    "codex": ("openai",),
-    "gemini": ("gemini",),
-    "opencode": ("anthropic", "openai", "gemini"),
-}
-"""Which model providers an agent can work with, best first."""
 
 WORKS_ALONE = (
     "bypassPermissions",  # claude; refused for root
@@ -49,16 +44,12 @@ The isolation is the task's; whatever an agent still asks is answered by `permis
 
 ASKS: dict[str, tuple[str, ...]] = {
     "ask": ("default", "build", "auto", "read-only"),
-    "edits": ("acceptEdits", "autoEdit", "auto-edit", "default", "build", "auto"),
+    "edits": ("acceptEdits", "autoEdit", "auto-edit", "agent", "workspace-write", "default", "build", "auto"),
 }
 """The same where the policy wants the agent to ask: before everything, or before all but edits."""
 
 _INHERITED = ("LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "DEVFLOW_TASK_ID")
 """DEVFLOW_TASK_ID is how a local task's supervisor finds what its worker left behind; it is no secret."""
-
-
-class AgentFailed(DevflowError):
-    """The agent is missing, broke off, or spoke what is not ACP."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +61,17 @@ class Launch:
     environment: dict[str, str]
     permissions: str = "all"
     """What the agent may do unasked: `ask`, `edits`, `all`."""
+    setup: Setup = field(default_factory=Setup)
+    """Its variables are in `environment` already; its files are to be written below HOME."""
 
 
-def launch_of(agent: str, home: Path, permissions: str = "all") -> Launch:
+def launch_of(
+    agent: str, home: Path, permissions: str = "all", *, access: ModelAccess | None = None, model: str | None = None
+) -> Launch:
     """The command for `agent`; AgentFailed with what to do when it is not there.
 
-    The environment is made from nothing: no variable of the worker's gets in that is not named here.
+    The environment is made from nothing: no variable of the worker's gets in that is not named here, or in the setup
+    that leads the agent to its models.
     """
     path = os.environ.get("PATH", os.defpath)
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
@@ -102,7 +98,8 @@ def launch_of(agent: str, home: Path, permissions: str = "all") -> Launch:
             (f"Install it there with `{remedy}`" if remedy else "Install it there")
             + ", or start a session with another one, for example agent=shell.",
         )
-    return Launch(agent, (program, *command[1:]), environment, permissions)
+    setup = setup_of(agent, access, home, model, permissions)
+    return Launch(agent, (program, *command[1:]), {**environment, **setup.environment}, permissions, setup)
 
 
 def mode_preference(offered: Sequence[str], permissions: str = "all") -> list[str]:

@@ -68,7 +68,8 @@ class GatewayClient:
 
     def __init__(self, http: aiohttp.ClientSession, base_url: str, token: str) -> None:
         self._http = http
-        self._base_url = base_url.rstrip("/")
+        self.base_url = base_url.rstrip("/")
+        self.token = token
         self._headers = {"Authorization": f"Bearer {token}"}
 
     async def session(self) -> SessionInfo:
@@ -143,7 +144,7 @@ class GatewayClient:
         try:
             async with self._http.request(
                 method,
-                URL(self._base_url + path, encoded=True),
+                URL(self.base_url + path, encoded=True),
                 data=data,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=10),

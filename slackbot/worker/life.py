@@ -15,10 +15,13 @@ import structlog
 
 from slackbot.core.errors import DevflowError, PermanentError, TemporaryError
 from slackbot.core.redaction import redact
+from slackbot.worker.acp_session import Choice
 from slackbot.worker.agent import AgentHost
+from slackbot.worker.agent_setup import ModelAccess
 from slackbot.worker.checkout import Checkout, Place
 from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, patiently
 from slackbot.worker.git import Credentials
+from slackbot.worker.model_proxy import ModelProxy
 from slackbot.worker.publish import NotPushed, Publisher
 from slackbot.worker.turn import TurnRunner
 from slackbot.worker_protocol import Answer, GithubToken, Leaving, SessionInfo, TurnWork
@@ -63,6 +66,7 @@ class Life:
         self._checkout: Checkout | None = None
         self._publisher: Publisher | None = None
         self._host: AgentHost | None = None
+        self._proxy: ModelProxy | None = None
         self._answers: OrderedDict[str, Answer] = OrderedDict()
 
     async def live(self) -> int:
@@ -91,6 +95,8 @@ class Life:
         finally:
             if self._host is not None:
                 await self._host.discard()
+            if self._proxy is not None:
+                await self._proxy.close()
         return 0
 
     # -- beginning ----------------------------------------------------------------------------------
@@ -103,11 +109,29 @@ class Life:
         await self._unless_leaving(publisher.clone())
         self._checkout, self._publisher = checkout, publisher
         log.info("checked_out", branch=info.branch_name, seconds=round(time.monotonic() - began, 2))
-        self._host = AgentHost(info.agent, self._place.checkout, self._place.home, self._redact, info.permissions)
+        self._host = AgentHost(
+            info.agent,
+            self._place.checkout,
+            self._place.home,
+            self._redact,
+            info.permissions,
+            choice=Choice(info.model, info.mode),
+            access=await self._model_access(info),
+        )
         await self._unless_leaving(self._host.ensure())
         await self._unless_leaving(patiently(self._gateway.ready, deadline=self._deadline, what="ready"))
         log.info("worker_ready", seconds=round(time.monotonic() - self._began, 2))
         return TurnRunner(info, self._gateway, self._host, checkout, publisher, self._leaving, self._redact)
+
+    async def _model_access(self, info: SessionInfo) -> ModelAccess | None:
+        """A proxy for the agent's calls to models, where the gateway has any; it lives as long as the worker."""
+        if not info.model_providers:
+            return None
+        proxy = ModelProxy(self._gateway.base_url, self._gateway.token)
+        await proxy.start()
+        self._proxy = proxy
+        self._secrets.add(proxy.key)
+        return ModelAccess(proxy.url, proxy.key, info.model_providers)
 
     def _credentials(self, checkout: Checkout) -> Any:
         async def source(renew: bool) -> Credentials:
