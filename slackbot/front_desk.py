@@ -23,6 +23,7 @@ from slackbot.core.access import Action, check_action
 from slackbot.core.errors import IllegalTransition, NotFound, Refused, UsageError
 from slackbot.core.ports import IndexEntry, SessionStore
 from slackbot.core.session import Session, Status, derive_session_id
+from slackbot.core.wishes import EVENTS, Wish
 from slackbot.engine import Engine
 from slackbot.forget_desk import ForgetDesk
 from slackbot.session_start import LostRoot, SessionStarter
@@ -43,14 +44,6 @@ from slackbot.views.words import thread_permalink
 log = structlog.get_logger()
 
 PAGE_SIZE = 10
-
-_EVENTS: dict[str, tuple[Action, Callable[[str, str, str | None], ev.Event]]] = {
-    "stop": (Action.STOP, lambda user_id, press_id, _: ev.StopRequested(user_id, request_id=press_id)),
-    "cancel": (Action.CANCEL, lambda user_id, press_id, _: ev.CancelRequested(user_id, press_id)),
-    "pr": (Action.OPEN_PULL_REQUEST, lambda user_id, press_id, _: ev.PullRequestRequested(user_id, press_id)),
-    "retry": (Action.RETRY, lambda user_id, press_id, message_ts: ev.RetryRequested(press_id, user_id, message_ts)),
-}
-"""What each verb asks for: of the person, the press, and the message whose button was pressed, if one was."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +136,7 @@ class FrontDesk:
         )
 
     async def _asked(
-        self, session: Session, verb: str, user_id: str, press_id: str, message_ts: str | None = None
+        self, session: Session, verb: str, user_id: str, press_id: str, message_ts: str | None = None, value: str = ""
     ) -> View | None:
         """A verb about one session, by command, `!` word or button. None = the thread shows what comes of it."""
         if verb == "status":
@@ -158,12 +151,12 @@ class FrontDesk:
             check_action(Action.FORGET, user_id, session.user_id, self._admission.policy)
             language = await self.language(user_id)
             return self._forgetting.question(session, permalink=self.permalink(session), language=language)
-        action, event_for = _EVENTS[verb]
+        action, event_for = EVENTS[verb]
         check_action(action, user_id, session.user_id, self._admission.policy)
         launches = verb == "retry" and not session.status.is_live and session.retryable_turn(message_ts) is not None
         try:
             async with self._place_if(launches, session):
-                await self._engine.handle(session.session_id, event_for(user_id, press_id, message_ts))
+                await self._engine.handle(session.session_id, event_for(Wish(user_id, press_id, message_ts, value)))
         except IllegalTransition as error:
             return illegal(error, session, verb, language=await self.language(user_id))
         log.info("asked", session_id=session.session_id, user_id=user_id, verb=verb)
@@ -314,11 +307,18 @@ class FrontDesk:
                 await self._engine.handle(session.session_id, ev.PromptDeleted(message_ts))
 
     async def press(
-        self, verb: str, user_id: str, channel_id: str, thread_ts: str, press_id: str, message_ts: str | None = None
+        self,
+        verb: str,
+        user_id: str,
+        channel_id: str,
+        thread_ts: str,
+        press_id: str,
+        message_ts: str | None = None,
+        value: str = "",
     ) -> View | None:
-        """A button on a message in a session's thread. Where it stands says what is meant, not the button's value."""
+        """A button on a message in a session's thread. Where it stands says which session is meant, not its value."""
         with self.refusals_audited(verb, user_id, channel_id, thread_ts):
-            return await self._press(verb, user_id, channel_id, thread_ts, press_id, message_ts)
+            return await self._press(verb, user_id, channel_id, thread_ts, press_id, message_ts, value)
 
     @contextmanager
     def refusals_audited(
@@ -333,14 +333,21 @@ class FrontDesk:
             raise
 
     async def _press(
-        self, verb: str, user_id: str, channel_id: str, thread_ts: str, press_id: str, message_ts: str | None
+        self,
+        verb: str,
+        user_id: str,
+        channel_id: str,
+        thread_ts: str,
+        press_id: str,
+        message_ts: str | None,
+        value: str,
     ) -> View | None:
         await self._admission.person(user_id)
         await self._admission.channel(channel_id, must_post=False)
         session = await self.session_of_thread(channel_id, thread_ts)
         if session is None:
             return await self._press_lost(verb, user_id, await self._starter.find_root(channel_id, thread_ts))
-        return await self._asked(session, verb, user_id, press_id, message_ts)
+        return await self._asked(session, verb, user_id, press_id, message_ts, value)
 
     def _in_order(self, channel_id: str, thread_ts: str) -> asyncio.Lock:
         """Held by one message of a thread at a time, in the order in which they came: an edit follows its message."""

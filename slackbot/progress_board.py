@@ -61,9 +61,24 @@ class ProgressBoard:
         entry.message_ts = entry.message_ts or handle
         if not entry.closed and session.thread.lost is None:
             entry.latest = (session, turn, picture)
+            entry.picture = picture
             if entry.task is None:
                 entry.task = asyncio.create_task(self._show(key, entry), name=f"progress:{turn.turn_id}")
         return entry.message_ts
+
+    def refresh(self, session: Session) -> None:
+        """The session changed: what waits behind the turn in work, and whether it is being cancelled, is shown soon."""
+        turn = session.working_turn
+        entry = self._entries.get((session.session_id, turn.turn_id)) if turn is not None else None
+        if turn is None or entry is None or entry.picture is None or entry.closed or session.thread.lost is not None:
+            return
+        shows = (turn.cancelled_at, [waiting.turn_id for waiting in session.waiting_turns])
+        if shows == entry.shows:
+            return
+        entry.shows = shows
+        entry.latest = (session, turn, entry.picture)
+        entry.shown = min(entry.shown, 1)
+        entry.wake.set()
 
     def note_handle(self, session: Session, turn_id: str, handle: str | None, *, reports: int) -> None:
         """The worker told which message it is, with its answer; and how often it reported, here and elsewhere."""
@@ -118,6 +133,10 @@ class ProgressBoard:
                     return
                 await self._wait(entry, INTERVALS_SECONDS[min(entry.shown, len(INTERVALS_SECONDS) - 1)])
                 entry.shown += 1
+                if entry.wake.is_set() and not entry.closed:
+                    # Something changed that people look for; still not sooner than a moment after the last picture.
+                    entry.wake.clear()
+                    await self._wait(entry, INTERVALS_SECONDS[0])
         finally:
             entry.task = None
 
@@ -177,6 +196,9 @@ class _Entry:
         self.message_ts: str | None = None
         self.shown = 0
         self.latest: tuple[Session, Turn, ProgressPicture] | None = None
+        self.picture: ProgressPicture | None = None
+        self.shows: tuple[int | None, list[str]] = (None, [])
+        """When the turn was cancelled and which turns wait, as they are shown."""
         self.task: asyncio.Task[None] | None = None
         self.closed = False
         self.reports = 0

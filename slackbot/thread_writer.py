@@ -15,6 +15,7 @@ import structlog
 from slackbot.core import effects as fx
 from slackbot.core import events as ev
 from slackbot.core.errors import NotFound, PermanentError, TemporaryError, ThreadUnreachable
+from slackbot.core.joined_turns import joined_with
 from slackbot.core.ports import Chat, Message, Metadata
 from slackbot.core.session import Session, Turn, TurnState
 from slackbot.progress_board import ProgressBoard
@@ -34,6 +35,9 @@ MARKS = {
     TurnState.CANCELLED: "octagonal_sign",
 }
 """The reaction on a prompt, by the state of its turn."""
+
+WAITS = "hourglass_flowing_sand"
+"""The reaction on a prompt that waits behind one that is in work; it gives way to the eyes."""
 
 _MAX_MARKS = 20_000
 
@@ -68,7 +72,7 @@ class ThreadWriter:
             for turn in session.history
             if not turn.state.is_ended
             and turn.prompt_ts is not None
-            and self._marked.get((session.session_id, turn.turn_id)) != MARKS[turn.state]
+            and self._marked.get((session.session_id, turn.turn_id)) != mark_of(session, turn)
         ]
 
     async def _mark_turn(self, session: Session, turn: Turn) -> None:
@@ -78,12 +82,13 @@ class ThreadWriter:
 
     async def _mark_alone(self, session: Session, turn: Turn) -> None:
         known = self._marked.get((session.session_id, turn.turn_id))
-        if turn.prompt_ts is None or (not turn.state.is_ended and known not in (None, MARKS[turn.state])):
+        channel_id, mark = session.thread.channel_id, mark_of(session, turn)
+        # What was read of the session may be older than what is marked; a mark never goes back.
+        if turn.prompt_ts is None or _rank(known) > _rank(mark):
             return
-        channel_id, mark = session.thread.channel_id, MARKS[turn.state]
         try:
             await self._chat.add_reaction(channel_id, turn.prompt_ts, mark)
-            for stale in sorted(_stale_marks(session, turn)):
+            for stale in sorted(_stale_marks(session, turn, known)):
                 await self._chat.remove_reaction(channel_id, turn.prompt_ts, stale)
         except PermanentError as error:
             # A missing scope or a full message costs the mark, never the answer.
@@ -95,6 +100,8 @@ class ThreadWriter:
     # ---------------------------------------------------------------------------------- thread
 
     async def update_card(self, effect: fx.UpdateCard, session: Session, *, first: bool) -> ev.Event | None:
+        # What waits is shown there as well.
+        self._board.refresh(session)
         thread, view, metadata = session.thread, card(session), card_metadata(session)
         status_ts = thread.status_ts
         if status_ts is None:
@@ -153,7 +160,8 @@ class ThreadWriter:
             self._attached[session.session_id, turn.turn_id] = None
             while len(self._attached) > _MAX_MARKS:
                 self._attached.popitem(last=False)
-        await self._mark_turn(session, turn)
+        for told in (turn, *joined_with(session, turn)):
+            await self._mark_turn(session, told)
         await self._board.clear(session, turn, look=look_first)
         return ts
 
@@ -245,12 +253,29 @@ class ThreadWriter:
         return matching[0] if matching else None
 
 
-def _stale_marks(session: Session, turn: Turn) -> set[str]:
-    """Marks that the prompt's message may still carry: the eyes, and how an earlier try of the prompt ended."""
+def mark_of(session: Session, turn: Turn) -> str:
+    """The reaction that a prompt is to carry now."""
+    waits = turn.state is TurnState.QUEUED and session.working_turn is not None
+    return WAITS if waits else MARKS[turn.state]
+
+
+def _rank(mark: str | None) -> int:
+    """Marks come in this order: none, the hourglass, the eyes, how it ended."""
+    order = (None, WAITS, MARKS[TurnState.QUEUED])
+    return order.index(mark) if mark in order else len(order)
+
+
+def _stale_marks(session: Session, turn: Turn, known: str | None) -> set[str]:
+    """Marks that the prompt's message may still carry: what it had before, and how an earlier try of it ended."""
+    mark = mark_of(session, turn)
     stale = {MARKS[other.state] for other in session.history if other.prompt_ts == turn.prompt_ts}
     if turn.state.is_ended:
         stale.add(MARKS[TurnState.QUEUED])
-    return stale - {MARKS[turn.state]}
+    # Another process may have seen it wait. One that was taken at once never did.
+    waited = known is None and turn.claimed_at is not None and turn.claimed_at - turn.prompted_at > 1
+    if known == WAITS or waited or (known is None and turn.state.is_ended and turn.claimed_at is None):
+        stale.add(WAITS)
+    return stale - {mark}
 
 
 def _payload(message: Message) -> dict[str, object]:

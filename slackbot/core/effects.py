@@ -93,6 +93,7 @@ def owed(session: Session) -> tuple[Effect, ...]:
                 turn.state.is_ended
                 and turn.response_ts is None
                 and turn.told_by is None
+                and turn.joined_to is None
                 and not _is_brought(session, turn)
             ):
                 effects.append(DeliverAnswer(turn.turn_id))

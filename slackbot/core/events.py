@@ -80,8 +80,18 @@ class AsideSaid(Event):
 
 @dataclass(frozen=True)
 class CancelRequested(Event):
-    """The prompt in work shall end."""
+    """The prompt in work shall end; with a `turn_id` this very one, and no other."""
 
+    user_id: str
+    request_id: str | None = None
+    turn_id: str | None = None
+
+
+@dataclass(frozen=True)
+class PromptHurried(Event):
+    """Somebody wants a waiting prompt now: it goes first, and the one in work ends."""
+
+    turn_id: str
     user_id: str
     request_id: str | None = None
 

@@ -100,6 +100,10 @@ class Turn:
     claimed_at: int | None = None
     cancelled_by: str | None = None
     cancelled_at: int | None = None
+    joined_to: str | None = None
+    """`turn_id` of the turn this one was worked on together with, and whose message tells its end."""
+    hurried_at: int | None = None
+    """When somebody wanted this waiting prompt now, before those that waited longer."""
     context: tuple[str, ...] = ()
     """What people said to each other before this prompt; goes to the agent as untrusted context."""
     commit_sha: str | None = None
@@ -312,7 +316,10 @@ class Session:
 
     @property
     def working_turn(self) -> Turn | None:
-        return next((turn for turn in self.history if turn.state is TurnState.WORKING), None)
+        return next(
+            (turn for turn in self.history if turn.state is TurnState.WORKING and turn.joined_to is None),
+            None,
+        )
 
     @property
     def waiting_turns(self) -> tuple[Turn, ...]:
@@ -407,7 +414,8 @@ def card_key(session: Session) -> str:
         session.ended.user_id if session.ended else None,
         working.turn_id if working else None,
         bool(working and working.cancelled_at),
-        len(session.waiting_turns),
+        [(turn.turn_id, turn.prompt[:200]) for turn in session.waiting_turns],
+        sum(turn.state is TurnState.WORKING for turn in session.history),
         session.retryable_turn() is not None,
         any(turn.commit_sha for turn in session.history),
     )

@@ -28,7 +28,7 @@ def prompt_received(session: Session, event: ev.PromptReceived, now: int) -> Ses
 
 
 def cancel_requested(session: Session, event: ev.CancelRequested, now: int) -> Session:
-    return turn_rules.request_cancel(session, event.user_id, now)
+    return turn_rules.request_cancel(session, event, now)
 
 
 def stop_requested(session: Session, event: ev.StopRequested, now: int) -> Session:

@@ -11,7 +11,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from slackbot.core import events as ev
-from slackbot.core import permission_rules, session_rules, spending_rules, task_rules, turn_rules, undo_rules
+from slackbot.core import (
+    joined_turns,
+    permission_rules,
+    session_rules,
+    spending_rules,
+    task_rules,
+    turn_rules,
+    undo_rules,
+)
 from slackbot.core.errors import Fenced, IllegalTransition
 from slackbot.core.session import MAX_HEARD, Session, Status
 
@@ -62,6 +70,7 @@ TRANSITIONS: dict[Status, dict[type[ev.Event], tuple[Status, ...]]] = {
             ev.WorkerHeard: (_S,),
             ev.WorkerLeft: (_S, _X, _E),
             ev.CancelRequested: (_S,),
+            ev.PromptHurried: (_S,),
             ev.StopRequested: (_X,),
             ev.RetryRequested: (_S,),
             ev.UndoRequested: (_S,),
@@ -85,6 +94,7 @@ TRANSITIONS: dict[Status, dict[type[ev.Event], tuple[Status, ...]]] = {
             ev.FileTaken: (_R,),
             ev.UndoRequested: (_R,),
             ev.CancelRequested: (_R,),
+            ev.PromptHurried: (_R,),
             ev.StopRequested: (_X,),
             ev.RetryRequested: (_R,),
             ev.ThreadLost: (_X,),
@@ -157,6 +167,7 @@ _HANDLERS: dict[type[ev.Event], Callable[..., Session]] = {
     ev.PromptDeleted: turn_rules.delete_prompt,
     ev.AsideSaid: turn_rules.add_aside,
     ev.CancelRequested: session_rules.cancel_requested,
+    ev.PromptHurried: joined_turns.hurry,
     ev.StopRequested: session_rules.stop_requested,
     ev.RetryRequested: session_rules.retry_requested,
     ev.UndoRequested: undo_rules.undo_requested,

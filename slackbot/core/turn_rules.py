@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from slackbot.core import events as ev
+from slackbot.core import joined_turns
 from slackbot.core.clipping import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, clip
 from slackbot.core.errors import IllegalTransition, Refused, UsageError
 from slackbot.core.permission_rules import waiting_since
@@ -86,12 +87,12 @@ def add_aside(session: Session, event: ev.AsideSaid, now: int) -> Session:
 def claim(session: Session, event: ev.TurnClaimed, now: int) -> Session:
     """The worker takes a turn; the one it has taken already is given to it again."""
     turn = session.turn(event.turn_id)
-    if turn is not None and turn.state is TurnState.WORKING and turn.claimed_launch == event.launch:
+    if turn is not None and turn is session.working_turn and turn.claimed_launch == event.launch:
         return session
     waiting = session.waiting_turns
     if turn is None or session.working_turn is not None or not waiting or waiting[0] is not turn:
         raise IllegalTransition("This turn is not the next one.", "Ask for the next turn again.")
-    return session.with_turn(replace(turn, state=TurnState.WORKING, claimed_launch=event.launch, claimed_at=now))
+    return joined_turns.claim_together(session, turn, event.launch, now)
 
 
 def end_turn(session: Session, event: ev.TurnEnded, now: int) -> Session:
@@ -99,10 +100,11 @@ def end_turn(session: Session, event: ev.TurnEnded, now: int) -> Session:
     turn = session.turn(event.turn_id)
     if turn is None or turn.state.is_ended:
         return session
-    if turn.state is not TurnState.WORKING or turn.claimed_launch != event.launch:
+    if turn is not session.working_turn or turn.claimed_launch != event.launch:
         raise IllegalTransition("This turn was never given to this worker.", "Ask for the next turn.")
     response, shortened = clip(event.response, MAX_RESPONSE_BYTES)
-    return session.with_turn(
+    return joined_turns.end_together(
+        session,
         replace(
             turn,
             state=event.state,
@@ -117,7 +119,7 @@ def end_turn(session: Session, event: ev.TurnEnded, now: int) -> Session:
             shortened=turn.shortened or shortened or event.shortened,
             base_sha=event.base_sha,
             held=event.held,
-        )
+        ),
     )
 
 
@@ -128,9 +130,11 @@ def _usage(turn: Turn, event: ev.TurnEnded) -> dict[str, int] | None:
     return dict(event.usage) if event.usage else None
 
 
-def request_cancel(session: Session, user_id: str, now: int) -> Session:
+def request_cancel(session: Session, event: ev.CancelRequested, now: int) -> Session:
     """Cancel the turn in work; where none is, the one that would be next."""
-    working = session.working_turn
+    working, user_id = session.working_turn, event.user_id
+    if event.turn_id is not None and (working is None or working.turn_id != event.turn_id):
+        raise UsageError("That prompt is over already, so there is nothing to cancel.")
     if working is not None:
         if working.cancelled_at is not None:
             return session
@@ -157,22 +161,26 @@ def retry(session: Session, event: ev.RetryRequested, now: int) -> Session:
     if any(not turn.state.is_ended and _is_same_prompt(turn, last) for turn in session.history):
         # Pressed twice, or on two messages: it waits already.
         return session
-    again = Turn(
-        turn_id=event.turn_id,
-        user_id=event.user_id,
-        prompt=last.prompt,
-        state=TurnState.QUEUED,
-        prompted_at=now,
-        prompt_ts=last.prompt_ts,
-        prompt_file=last.prompt_file,
-        files=last.files,
-        undoes=last.undoes,
-        context=last.context,
-        shortened=last.shortened,
+    # What was one piece of work is one again: the same prompts, each in a turn of its own.
+    again = tuple(
+        Turn(
+            turn_id=event.turn_id if number == 0 else f"{event.turn_id}.{number}",
+            user_id=event.user_id,
+            prompt=turn.prompt,
+            state=TurnState.QUEUED,
+            prompted_at=now,
+            prompt_ts=turn.prompt_ts,
+            prompt_file=turn.prompt_file,
+            files=turn.files,
+            undoes=turn.undoes,
+            context=turn.context,
+            shortened=turn.shortened,
+        )
+        for number, turn in enumerate(joined_turns.run_together(session, last))
     )
-    if len(session.waiting_turns) >= MAX_WAITING_TURNS:
+    if len(session.waiting_turns) + len(again) > MAX_WAITING_TURNS:
         raise Refused(f"{MAX_WAITING_TURNS} prompts wait in this session already.", "Try again when some are done.")
-    return replace(session, history=(*session.history, again))
+    return replace(session, history=(*session.history, *again))
 
 
 def keep_time(session: Session, limits: ev.Limits, now: int) -> Session:
@@ -189,13 +197,14 @@ def keep_time(session: Session, limits: ev.Limits, now: int) -> Session:
             if by_clock
             else "Cancelled, but the worker did not confirm it."
         )
-        return session.with_turn(
+        return joined_turns.end_together(
+            session,
             replace(
                 working,
                 state=TurnState.FAILED if by_clock else TurnState.CANCELLED,
                 response=text + " It may have done part of the work; what it pushed is on the branch.",
                 responded_at=now,
-            )
+            ),
         )
     if waiting_since(session, working) is not None:
         return session
@@ -211,7 +220,8 @@ def fail_working(session: Session, now: int) -> Session:
     if working is None:
         return session
     text = "The worker left while this was in work; it may have done part of it."
-    return session.with_turn(replace(working, state=TurnState.FAILED, response=text, responded_at=now))
+    failed = replace(working, state=TurnState.FAILED, response=text, responded_at=now)
+    return joined_turns.end_together(session, failed)
 
 
 def end_all(session: Session, now: int, *, told_by: str) -> Session:
@@ -234,7 +244,7 @@ def answer_posted(session: Session, event: ev.AnswerPosted, now: int) -> Session
     turn = session.turn(event.turn_id)
     if turn is None or turn.response_ts is not None:
         return session
-    return session.with_turn(replace(turn, response_ts=event.response_ts, held=False))
+    return joined_turns.told_together(session, turn, event.response_ts)
 
 
 def file_taken(session: Session, event: ev.FileTaken, now: int) -> Session:
@@ -267,7 +277,7 @@ def _in_order(history: tuple[Turn, ...], turn: Turn) -> tuple[Turn, ...]:
     at = len(history)
     while turn.prompt_ts is not None and at > 0:
         before = history[at - 1]
-        if before.state is not TurnState.QUEUED or before.prompt_ts is None:
+        if before.state is not TurnState.QUEUED or before.prompt_ts is None or before.hurried_at is not None:
             break
         if float(before.prompt_ts) <= float(turn.prompt_ts):
             break

@@ -18,6 +18,7 @@ from slackbot.audit import AuditLog
 from slackbot.core import events as ev
 from slackbot.core.clipping import MAX_RESPONSE_BYTES, clip
 from slackbot.core.errors import DevflowError, Fenced, IllegalTransition, NotFound, TemporaryError, ThreadUnreachable
+from slackbot.core.joined_turns import joined_with
 from slackbot.core.ports import AccessToken, Chat, CodeHost
 from slackbot.core.redaction import redact
 from slackbot.core.repository_policy import LimitsOf
@@ -274,12 +275,13 @@ class WorkerDesk:
             name = (await self._chat.get_person(turn.user_id)).name
         except DevflowError:
             name = turn.user_id
+        turns = (turn, *joined_with(session, turn))
         return wp.TurnWork(
             turn_id=turn.turn_id,
-            prompt=await self._whole_prompt(session, turn),
+            prompt="\n\n".join([await self._whole_prompt(session, each) for each in turns]),
             user_id=turn.user_id,
             user_name=name,
-            context=turn.context,
+            context=tuple(said for each in turns for said in each.context),
         )
 
     async def _whole_prompt(self, session: Session, turn: Turn) -> str:

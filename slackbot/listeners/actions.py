@@ -21,7 +21,11 @@ VERBS = {
     action_ids.SESSION_OPEN_PR: "pr",
     action_ids.SESSION_RETRY: "retry",
     action_ids.SPENDING_EXTEND: "raise_limit",
+    action_ids.PROMPT_CANCEL: "cancel",
+    action_ids.PROMPT_NOW: "now",
 }
+OF_ONE_PROMPT = (action_ids.PROMPT_CANCEL, action_ids.PROMPT_NOW)
+"""Their value names the turn that is meant; the engine looks whether there is such a turn."""
 
 
 def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
@@ -35,7 +39,13 @@ def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
         verb = VERBS[press.action_id]
         try:
             view = await desk.press(
-                verb, press.user_id, press.channel_id, press.thread_ts, press.press_id, press.message_ts
+                verb,
+                press.user_id,
+                press.channel_id,
+                press.thread_ts,
+                press.press_id,
+                press.message_ts,
+                press.value if press.action_id in OF_ONE_PROMPT else "",
             )
         except TemporaryError:
             # Nothing was stored: without an acknowledgement Slack shows the person that the button failed.
@@ -74,6 +84,7 @@ class _Press:
         message = _map(body.get("message"))
         container = _map(body.get("container"))
         self.action_id = _text(action.get("action_id"))
+        self.value = _text(action.get("value"))
         self.user_id = _text(_map(body.get("user")).get("id"))
         self.channel_id = _text(_map(body.get("channel")).get("id")) or _text(container.get("channel_id"))
         self.message_ts = _text(message.get("ts")) or _text(container.get("message_ts"))

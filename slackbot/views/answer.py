@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from slackbot.core.clipping import one_line
+from slackbot.core.joined_turns import joined_with
 from slackbot.core.ports import Metadata
 from slackbot.core.session import Session, Turn, TurnState
 from slackbot.core.slack_text import clean, harmless_markdown
@@ -83,6 +84,9 @@ def _facts(session: Session, turn: Turn) -> list[str]:
         facts.append(_changes(turn, language))
     if turn.commit_sha:
         facts.append(say(language, "answer.commit", commit=_commit_link(session, turn.commit_sha)))
+    together = len(joined_with(session, turn))
+    if together:
+        facts.append(say(language, "answer.together", number=together + 1))
     tokens = _tokens(turn.usage or {})
     if tokens:
         facts.append(say(language, "answer.tokens", number=tokens))

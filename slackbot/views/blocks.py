@@ -18,9 +18,10 @@ MAX_BUTTON_TEXT = 75
 MAX_CONFIRM_TITLE, MAX_CONFIRM_TEXT, MAX_CONFIRM_BUTTON = 100, 300, 30
 
 
-def section(mrkdwn: str) -> Block:
-    """A paragraph. Callers bound what they put in; this cut is the last resort."""
-    return {"type": "section", "text": _mrkdwn(mrkdwn, MAX_SECTION)}
+def section(mrkdwn: str, *, accessory: Element | None = None) -> Block:
+    """A paragraph, and a button beside it. Callers bound what they put in; this cut is the last resort."""
+    block: Block = {"type": "section", "text": _mrkdwn(mrkdwn, MAX_SECTION)}
+    return {**block, "accessory": accessory} if accessory else block
 
 
 def fields(*pairs: tuple[str, str]) -> Block:

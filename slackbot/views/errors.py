@@ -18,6 +18,7 @@ _NOT_DONE = {
     "retry": "over.retry",
     "pr": "over.pr",
     "prompt": "over.prompt",
+    "now": "over.now",
 }
 
 

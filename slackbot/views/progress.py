@@ -1,5 +1,5 @@
-"""One message that shows what the agent does right now. Made by the gateway from a worker's reports, updated in place,
-deleted when the answer is posted; nothing of it is stored.
+"""One message that shows what the agent does right now, and what waits behind it. Made by the progress board from a
+worker's reports, updated in place, deleted when the answer is posted; nothing of it is stored.
 """
 
 from __future__ import annotations
@@ -7,18 +7,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from slackbot.core.clipping import one_line
+from slackbot.core.joined_turns import joined_with
 from slackbot.core.ports import Metadata
 from slackbot.core.session import Session, Turn
 from slackbot.core.slack_text import clean, harmless_markdown
-from slackbot.views.blocks import Block, context, markdown, preformatted, section
+from slackbot.views import action_ids
+from slackbot.views.blocks import Block, actions, button, markdown, preformatted, section
 from slackbot.views.language import say
 from slackbot.views.markdown_cut import close_fence
 from slackbot.views.view import View
-from slackbot.views.words import duration, shown_line
+from slackbot.views.words import duration, mention, shown_line
 
 PROGRESS_EVENT_TYPE = "devflow_progress"
 
-_PLAN_LINES, _CALL_LINES, _TAIL_LINES = 8, 4, 8
+_PLAN_LINES, _CALL_LINES, _TAIL_LINES, _WAITING = 8, 4, 8, 3
 _LINE, _TAIL = 160, 900
 _MARKS = {"completed": "✅", "in_progress": "▶️", "failed": "❌"}
 
@@ -37,7 +39,10 @@ def progress(session: Session, turn: Turn, progress: ProgressPicture) -> View:
     """The message while `turn` is worked on: what it does, the plan, the last steps, the end of the output."""
     cancelling = turn.cancelled_at is not None
     language, elapsed = session.language, duration(progress.elapsed_seconds, session.language)
+    together = len(joined_with(session, turn))
     head = say(language, "progress.cancelling" if cancelling else "progress.working", elapsed=elapsed)
+    if together:
+        head = say(language, "progress.together", head=head, number=together + 1)
     lines = [head, *_plan(progress, language), *_calls(progress)]
     blocks: list[Block] = [section("\n".join(lines))]
     tail = _tail(progress.text)
@@ -45,11 +50,25 @@ def progress(session: Session, turn: Turn, progress: ProgressPicture) -> View:
         # A shell's output is shown letter for letter; a coding agent writes Markdown.
         shell = session.agent == "shell"
         blocks.append(preformatted(tail) if shell else markdown(close_fence(harmless_markdown(tail), 2 * _TAIL)))
+    blocks += _waiting(session)
     if not cancelling:
-        blocks.append(context(say(language, "progress.how_to_cancel")))
+        blocks += actions(button(say(language, "button.cancel"), action_ids.PROMPT_CANCEL, turn.turn_id))
     prompt = shown_line(one_line(turn.prompt, 100), 100)
     text = say(language, "progress.cancelling_on" if cancelling else "progress.working_on", prompt=prompt)
     return View(text, blocks)
+
+
+def _waiting(session: Session) -> list[Block]:
+    """The prompts that are next, each with the button that lets it interrupt."""
+    language, waiting = session.language, session.waiting_turns
+    blocks = []
+    for turn in waiting[:_WAITING]:
+        line = say(language, "progress.waits", user=mention(turn.user_id), prompt=shown_line(turn.prompt, _LINE))
+        now = button(say(language, "button.now"), action_ids.PROMPT_NOW, turn.turn_id)
+        blocks.append(section(line, accessory=now))
+    if len(waiting) > _WAITING:
+        blocks.append(section(say(language, "progress.more_wait", number=len(waiting) - _WAITING)))
+    return blocks
 
 
 def progress_metadata(session: Session, turn: Turn) -> Metadata:

@@ -126,6 +126,12 @@ def _ends(item: dict[str, Any], bots_own: list[dict[str, Any]]) -> list[str]:
         told_by, posts = turn.get("told_by"), answers.pop(turn["turn_id"], [])
         if told_by in TOLD_BY_NOBODY:
             continue
+        if "joined_to" in turn and told_by is None:
+            # Worked on together with another one, and told by that one's message.
+            together = next((other for other in item["history"] if other["turn_id"] == turn["joined_to"]), {})
+            if posts or turn.get("response_ts") != together.get("response_ts") or "response_ts" not in turn:
+                faults.append(f"turn {turn['turn_id']} should be told by {together}, answers {posts}")
+            continue
         if told_by is None and (len(posts) != 1 or posts[0] != turn.get("response_ts")):
             faults.append(
                 f"turn {turn['turn_id']} ({turn['state']}) is told by {posts}, response_ts {turn.get('response_ts')}"

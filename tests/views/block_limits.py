@@ -62,6 +62,7 @@ def mentions(view: View) -> set[str]:
 
 
 def buttons(view: View) -> list[dict[str, Any]]:
+    """Those in rows; one that stands beside a paragraph is not among them."""
     return [element for block in view.blocks if block["type"] == "actions" for element in block["elements"]]
 
 
@@ -78,6 +79,8 @@ def as_read(view: View) -> str:
             lines.append(" ".join(f"[{label}]" for label in (b["text"]["text"] for b in block["elements"])))
         elif "fields" in block:
             lines += [": ".join(piece.split("\n", 1)) for piece in pieces]
+        elif "accessory" in block:
+            lines.append(f"{pieces[0]} [{pieces[1]}]")
         else:
             lines += pieces
     return "\n".join(lines)
@@ -87,7 +90,9 @@ def as_read(view: View) -> str:
 
 
 def _section(block: dict[str, Any]) -> None:
-    assert set(block) <= {"type", "text", "fields"}
+    assert set(block) <= {"type", "text", "fields", "accessory"}
+    if "accessory" in block:
+        _element(block["accessory"])
     assert ("text" in block) != ("fields" in block)
     if "text" in block:
         _text(block["text"], 3_000, "mrkdwn")
@@ -123,15 +128,19 @@ def _actions(block: dict[str, Any]) -> None:
     assert set(block) == {"type", "elements"}
     assert 1 <= len(block["elements"]) <= 25
     for element in block["elements"]:
-        assert set(element) <= {"type", "action_id", "text", "value", "url", "style", "confirm"}
-        assert element["type"] == "button"
-        assert 1 <= len(element["action_id"]) <= 255
-        _text(element["text"], 75, "plain_text")
-        assert 0 < len(element.get("value", "x")) <= 2_000
-        assert 0 < len(element.get("url", "x")) <= 3_000
-        assert element.get("style", "primary") in ("primary", "danger")
-        if "confirm" in element:
-            _confirm(element["confirm"])
+        _element(element)
+
+
+def _element(element: dict[str, Any]) -> None:
+    assert set(element) <= {"type", "action_id", "text", "value", "url", "style", "confirm"}
+    assert element["type"] == "button"
+    assert 1 <= len(element["action_id"]) <= 255
+    _text(element["text"], 75, "plain_text")
+    assert 0 < len(element.get("value", "x")) <= 2_000
+    assert 0 < len(element.get("url", "x")) <= 3_000
+    assert element.get("style", "primary") in ("primary", "danger")
+    if "confirm" in element:
+        _confirm(element["confirm"])
 
 
 def _confirm(confirm: dict[str, Any]) -> None:

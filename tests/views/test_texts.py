@@ -322,7 +322,7 @@ def notice_of(session: Session) -> str:
 
 def test_stop_notices_read() -> None:
     """Who or what stopped it, what became of the prompts and the branch, and what a reply does now."""
-    session = tell(with_commit(), prompt(2), prompt(3))
+    session = tell(with_commit(), prompt(2), prompt(3, user_id="U0000002"))
     session = tell(session, ev.TurnClaimed(session.launch, session.history[1].turn_id), ev.StopRequested("U0000002"))
     assert notice_of(session) == (
         "⚪ <@U0000002> stopped this session. The prompt in work ended with it; part of it may be done. "
@@ -405,9 +405,7 @@ def test_progress_reads() -> None:
     assert as_read(view) == (
         "🔵 *Working* – 1 min 5 s\n"
         "✅ Read\n▶️ Fix\n▫️ Test\n"
-        "› old\n› git diff\n› pytest …\n› ruff ❌\n"
-        + "\n".join(f"line {n}" for n in range(22, 30))
-        + "\n`!cancel` in this thread ends this prompt"
+        "› old\n› git diff\n› pytest …\n› ruff ❌\n" + "\n".join(f"line {n}" for n in range(22, 30)) + "\n[Cancel]"
     )
     assert view.text == "Working on: do thing 1"
     assert view.blocks[1]["type"] == "rich_text"
@@ -426,11 +424,36 @@ def test_a_long_plan_shows_what_is_round_the_present_step() -> None:
     assert "… and 22 more" in read
 
 
+def test_progress_shows_what_waits() -> None:
+    """Three of them, each with the button that lets it interrupt; the turns are told by the buttons' values."""
+    session = working()
+    for number in range(2, 7):
+        session = tell(session, prompt(number, user_id="U0000002"))
+    view = check(progress(session, session.history[0], ProgressPicture()))
+    assert as_read(view) == (
+        "🔵 *Working* – under 1 s\n"
+        "⏳ <@U0000002>: do thing 2 [Now]\n⏳ <@U0000002>: do thing 3 [Now]\n⏳ <@U0000002>: do thing 4 [Now]\n"
+        "⏳ … and 2 more\n[Cancel]"
+    )
+    assert view.blocks[1]["accessory"]["value"] == session.history[1].turn_id
+    assert buttons(view)[0]["value"] == session.history[0].turn_id
+
+
+def test_one_answer_to_several_messages_says_so() -> None:
+    """While they are worked on, and when they are answered."""
+    session = tell(answered(), prompt(2), prompt(3))
+    session = tell(session, ev.TurnClaimed(session.launch, session.history[1].turn_id), now=T0 + 70)
+    read = as_read(progress(session, session.history[1], ProgressPicture()))
+    assert read.startswith("🔵 *Working* – under 1 s, 2 messages together")
+    session = tell(session, ended_turn(session), now=T0 + 72)
+    assert "took 2 s · nothing changed · answers 2 messages" in as_read(answer(session, session.history[1]).view)
+
+
 def test_progress_of_a_cancelled_turn() -> None:
     """It says that it is being ended, and offers that no longer."""
     read = as_read(progress(CANCELLING, CANCELLING.history[0], ProgressPicture("x" * 3_000)))
     assert read.startswith("🔵 *Cancelling*")
-    assert "!cancel" not in read
+    assert "[Cancel]" not in read
     assert "…xxx" in read
 
 

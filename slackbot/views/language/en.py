@@ -34,6 +34,8 @@ TEXTS: dict[str, Template] = {
     "button.open_pr": "Open PR",
     "button.view_pr": "View PR #{number}",
     "button.retry": "Retry",
+    "button.cancel": "Cancel",
+    "button.now": "Now",
     "button.open_editor": "Open editor",
     "stop.title": "Stop this session?",
     "stop.question": (
@@ -104,7 +106,9 @@ TEXTS: dict[str, Template] = {
     "progress.cancelling": "🔵 *Cancelling* – {elapsed}",
     "progress.working_on": "Working on: {prompt}",
     "progress.cancelling_on": "Cancelling on: {prompt}",
-    "progress.how_to_cancel": "`!cancel` in this thread ends this prompt",
+    "progress.together": "{head}, {number} messages together",
+    "progress.waits": "⏳ {user}: {prompt}",
+    "progress.more_wait": "⏳ … and {number} more",
     # ---- answers
     "answer.failed": "🔴 *This prompt failed.*",
     "answer.out_of_time": "⚪ *Cancelled:* it took longer than one prompt may.",
@@ -113,6 +117,7 @@ TEXTS: dict[str, Template] = {
     "answer.in_file": "The whole answer is in the file below.",
     "answer.file_title": "The whole answer",
     "answer.asked_by": "Asked by {user}",
+    "answer.together": "answers {number} messages",
     "answer.took": "took {time}",
     "answer.nothing_changed": "nothing changed",
     "answer.some_files": "files changed",
@@ -296,6 +301,7 @@ TEXTS: dict[str, Template] = {
         "If it stays like this, give the reference {reference} to who runs DevFlow: it stands in the log."
     ),
     "error.unknown_text": "Something went wrong on DevFlow's side. Reference: {reference}",
+    "over.now": "{happened}, so nothing waits in it.",
     "over.already": "This session is over already",
     "over.already_status": "This session has already {status}",
     "over.stopped_by": "This session was stopped already, by {user}",

@@ -34,6 +34,8 @@ TEXTS: dict[str, Template] = {
     "button.open_pr": "PR を作成",
     "button.view_pr": "PR #{number} を見る",
     "button.retry": "再実行",
+    "button.cancel": "取り消し",
+    "button.now": "今すぐ",
     "button.open_editor": "エディタを開く",
     "stop.title": "このセッションを停止しますか?",
     "stop.question": (
@@ -102,7 +104,9 @@ TEXTS: dict[str, Template] = {
     "progress.cancelling": "🔵 *取り消し中* – {elapsed}",
     "progress.working_on": "処理中: {prompt}",
     "progress.cancelling_on": "取り消し中: {prompt}",
-    "progress.how_to_cancel": "このスレッドで `!cancel` と書くと、この指示を取り消します",
+    "progress.together": "{head}、{number} 件のメッセージをまとめて",
+    "progress.waits": "⏳ {user} さん: {prompt}",
+    "progress.more_wait": "⏳ … ほか {number} 件",
     # ---- answers
     "answer.failed": "🔴 *この指示は失敗しました。*",
     "answer.out_of_time": "⚪ *取り消し:* 1 つの指示にかけられる時間を超えました。",
@@ -111,6 +115,7 @@ TEXTS: dict[str, Template] = {
     "answer.in_file": "回答の全文は下のファイルにあります。",
     "answer.file_title": "回答の全文",
     "answer.asked_by": "{user} さんの指示",
+    "answer.together": "{number} 件のメッセージへの回答",
     "answer.took": "所要 {time}",
     "answer.nothing_changed": "変更なし",
     "answer.some_files": "ファイルの変更あり",
@@ -284,6 +289,7 @@ TEXTS: dict[str, Template] = {
         "続くようなら、参照番号 {reference} を DevFlow の管理者に伝えてください。ログに記録があります。"
     ),
     "error.unknown_text": "DevFlow 側で問題が起きました。参照番号: {reference}",
+    "over.now": "{happened}ため、待っているものはありません。",
     "over.already": "このセッションはもう終わっている",
     "over.already_status": "このセッションはもう「{status}」になっている",
     "over.stopped_by": "このセッションはすでに {user} さんが停止している",
