@@ -1,6 +1,6 @@
 # DevFlow: `make sandbox` tries it, `make test` tests it. Everything is installed into .venv, with pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox demo test test-faults test-fuzz test-dynamodb-local lint bench clean agents test-agents
+.PHONY: help install sandbox demo test test-faults test-fuzz test-dynamodb-local lint bench clean agents test-agents editor test-editor
 
 VENV := .venv
 RUN := $(VENV)/bin
@@ -30,6 +30,12 @@ test-faults: $(VENV)/.installed-dev ## hundreds of kills (KILLS=300 SEED=1)
 
 test-fuzz: $(VENV)/.installed-dev ## a hundred thousand odd and forged inputs (CASES=100000 SEED=1)
 	$(RUN)/python -m tests.fuzz --cases $(or $(CASES),100000) --seed $(or $(SEED),1)
+
+editor: $(VENV)/.installed ## code-server for the web editor, into .tools/editor (some 3 minutes, 750 MB)
+	@PYTHON=$(RUN)/python sh tools/install_editor.sh
+
+test-editor: $(VENV)/.installed-dev editor ## the web editor in a real browser (needs Chromium)
+	$(RUN)/python -m pytest tests/editor
 
 test-dynamodb-local: $(VENV)/.installed-dev ## the store's contract on Amazon's own emulator (needs Java, npm, unshare)
 	$(RUN)/python tests/dynamodb_local/start.py

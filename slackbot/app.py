@@ -36,14 +36,17 @@ from slackbot.core.errors import ConfigError, DevflowError, IllegalTransition, N
 from slackbot.core.ports import SessionStore, Tasks
 from slackbot.core.session import EndedBy
 from slackbot.desks import Workspace, open_desks
+from slackbot.editor_links import EditorLinks
 from slackbot.ending import Ending
 from slackbot.engine import Engine
+from slackbot.gateway.editor import EditorRoom
+from slackbot.gateway.editor_proxy import EditorProxy
 from slackbot.gateway.models_api import ModelsApi
 from slackbot.gateway.models_desk import ModelsDesk
 from slackbot.gateway.public import PublicRoutes, PublicServer
 from slackbot.gateway.server import Gateway, listen
 from slackbot.gateway.worker_api import WorkerApi
-from slackbot.gateway.worker_desk import WorkerDesk, WorkerTerms
+from slackbot.gateway.worker_desk import EditorTerms, WorkerDesk, WorkerTerms
 from slackbot.ledger import Ledger
 from slackbot.listeners.messages import hear
 from slackbot.listeners.told import Told
@@ -133,10 +136,12 @@ async def run_bot(
         # Bound before anything is built on its address: port 0 is any free one.
         listening = closing.enter_context(listen(*settings.gateway_address))
         gateway_url = settings.gateway_url_on(listening.getsockname()[1])
-        public_listening = None
+        public_listening, editors = None, None
         if settings.public_listen_address is not None:
             listening_for_all = listen(*settings.public_listen_address, setting="DEVFLOW_PUBLIC_LISTEN")
             public_listening = closing.enter_context(listening_for_all)
+            public_address = settings.public_address_on(public_listening.getsockname()[1])
+            editors = EditorTerms(public_address, _secret(settings.DEVFLOW_SECRET))
 
         async def is_working(session_id: str, turn_id: str) -> bool:
             session = await engine.load(session_id)
@@ -193,7 +198,7 @@ async def run_bot(
             chat=chat,
             code_host=code_host,
             board=board,
-            terms=WorkerTerms(limits_of=limits_of),
+            terms=WorkerTerms(limits_of=limits_of, editors=editors),
             audit=audit,
             models=models,
             secrets=settings.secrets(),
@@ -207,14 +212,24 @@ async def run_bot(
         )
         await gateway.start()
         closing.push_async_callback(ending.close, gateway.stop)
-        if public_listening is not None:
+        admission = Admission(chat, settings.access_policy)
+        editor_links: EditorLinks | None = None
+        if public_listening is not None and editors is not None:
+            editor_links = EditorLinks(
+                engine=engine, admission=admission, audit=audit, address=editors.address, secret=secret
+            )
+            proxy = EditorProxy(
+                address=editors.address,
+                load=engine.load,
+                changed=engine.changed,
+                door_secret=editor_links.door_secret,
+            )
             # Rooms that serve browsers and GitHub; each adds its routes.
-            public_routes: list[PublicRoutes] = []
+            public_routes: list[PublicRoutes] = [EditorRoom(editor_links, proxy)]
             public = PublicServer(public_listening, public_routes)
             await public.start()
             closing.push_async_callback(ending.close, public.stop)
 
-        admission = Admission(chat, settings.access_policy)
         desks = open_desks(
             engine=engine,
             store=store,
@@ -231,6 +246,7 @@ async def run_bot(
             ),
             policies=policies,
             raise_limit=models.extend,
+            editor_links=editor_links,
         )
         told = Told(chat)
         closing.push_async_callback(ending.drain, told.drain, 2.0)

@@ -8,6 +8,7 @@ from slackbot.check import Finding
 from slackbot.config import Settings
 from slackbot.core.errors import ConfigError
 from slackbot.gateway.server import listen
+from slackbot.worker.editor import find_editor
 
 HEALTH_SECONDS = 5.0
 
@@ -36,8 +37,17 @@ async def public(settings: Settings) -> list[Finding]:
 
 
 async def web_editor(settings: Settings) -> list[Finding]:
-    """Whether a person may be given an editor, and if not, why."""
-    return [Finding("editor", True, "no web editor in this version, so its button is not shown")]
+    """Whether people are offered an editor, and if not, why."""
+    if settings.public_listen_address is None:
+        summary = "none is offered: browsers have no way to it without DEVFLOW_PUBLIC_LISTEN and DEVFLOW_PUBLIC_URL"
+        return [Finding("editor", True, summary)]
+    if settings.DEVFLOW_TASKS == "ecs":
+        return [Finding("editor", True, "offered where the worker's image has code-server (seen inside the task only)")]
+    program = find_editor()
+    if program is None:
+        summary = "none is offered, as code-server is not installed here (`make editor`, or code-server on PATH)"
+        return [Finding("editor", True, summary)]
+    return [Finding("editor", True, f"offered: {program}")]
 
 
 async def is_devflow(url: str) -> bool:

@@ -14,6 +14,7 @@ from slackbot.audit import AuditLog
 from slackbot.core.ports import Chat, CodeHost, SessionStore
 from slackbot.core.repository_policy import Policies
 from slackbot.core.session import Session
+from slackbot.editor_links import EditorLinks
 from slackbot.engine import Engine
 from slackbot.forget_desk import ForgetDesk
 from slackbot.form_desk import FormDesk
@@ -58,6 +59,7 @@ def open_desks(
     limits: StartLimits,
     policies: Policies,
     raise_limit: Callable[[Session, str, str], Awaitable[None]],
+    editor_links: EditorLinks | None,
 ) -> Desks:
     """All desks, on the same engine, store and ports; `raise_limit` lets a session go past what may be spent."""
     starter = SessionStarter(
@@ -113,6 +115,7 @@ def open_desks(
         workspace_url=workspace.url,
         hosts=workspace.hosts,
         raise_limit=raise_limit,
+        editor_links=editor_links,
     )
     address = AddressDesk(front=front, start=start, starter=starter, bot_user_id=workspace.bot_user_id)
     return Desks(front=front, start=start, form=form, address=address)

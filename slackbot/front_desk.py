@@ -24,10 +24,12 @@ from slackbot.core.errors import IllegalTransition, NotFound, Refused, UsageErro
 from slackbot.core.ports import IndexEntry, SessionStore
 from slackbot.core.session import Session, Status, derive_session_id
 from slackbot.core.wishes import EVENTS, Wish
+from slackbot.editor_links import EditorLinks
 from slackbot.engine import Engine
 from slackbot.forget_desk import ForgetDesk
 from slackbot.session_start import LostRoot, SessionStarter
 from slackbot.start_desk import StartDesk
+from slackbot.views.editor import editor_link
 from slackbot.views.errors import illegal
 from slackbot.views.replies import (
     accepted,
@@ -76,6 +78,7 @@ class FrontDesk:
         workspace_url: str,
         hosts: frozenset[str],
         raise_limit: Callable[[Session, str, str], Awaitable[None]],
+        editor_links: EditorLinks | None = None,
     ) -> None:
         self._engine = engine
         self._store = store
@@ -89,6 +92,7 @@ class FrontDesk:
         self._workspace_url = workspace_url
         self._hosts = hosts
         self._raise_limit = raise_limit
+        self._editor_links = editor_links
         self._foreign_threads: dict[tuple[str, str], None] = {}
         self._order: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -147,6 +151,8 @@ class FrontDesk:
             check_action(Action.RAISE_LIMIT, user_id, session.user_id, self._admission.policy)
             await self._raise_limit(session, user_id, press_id)
             return None
+        if verb == "editor":
+            return await self._editor(session, user_id)
         if verb == "forget":
             check_action(Action.FORGET, user_id, session.user_id, self._admission.policy)
             language = await self.language(user_id)
@@ -173,6 +179,13 @@ class FrontDesk:
             check_action(Action.FORGET, user_id, session.user_id, self._admission.policy)
             link = self.permalink(session)
             return await self._forgetting.forget(session, user_id, permalink=link, language=language)
+
+    async def _editor(self, session: Session, user_id: str) -> View:
+        """A link into the session's editor, for this person alone."""
+        if self._editor_links is None:
+            raise UsageError("There is no web editor here.", "Its administrator sets DEVFLOW_PUBLIC_URL.")
+        url = self._editor_links.link(session, user_id)
+        return editor_link(session, url, language=await self.language(user_id))
 
     def permalink(self, session: Session) -> str | None:
         """A link to the thread, made without asking Slack."""

@@ -83,12 +83,25 @@ class SessionInfo(WireModel):
     max_session_seconds: int = Field(gt=0)
     permissions: str = "all"
     """What the agent may do unasked: `ask` (nothing it asks leave for), `edits` (reading and editing), `all`."""
+    editor_secret: str | None = Field(default=None, repr=False)
+    """What the gateway shows at the door of this launch's web editor; None = no public address, so no editor."""
 
 
 class Ready(WireModel):
     """POST ready: checked out and the agent answered `initialize`."""
 
-    editor_url: str | None = None
+    editor_port: int | None = Field(default=None, ge=1, le=65535)
+    """Where the worker's door to its web editor listens; the host is the one this call comes from."""
+
+
+class NextTurn(WireModel):
+    """POST turns/next: what the worker has seen meanwhile."""
+
+    in_editor: bool = False
+    """Somebody worked in the web editor within the last minutes."""
+
+
+NOTHING_SEEN = NextTurn()
 
 
 class AttachedFile(WireModel):

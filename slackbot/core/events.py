@@ -79,6 +79,15 @@ class AsideSaid(Event):
 
 
 @dataclass(frozen=True)
+class EditorLinkRedeemed(Event):
+    """Somebody came into the editor by the link `nonce`, which ends at `expires_at`."""
+
+    user_id: str
+    nonce: str
+    expires_at: int
+
+
+@dataclass(frozen=True)
 class CancelRequested(Event):
     """The prompt in work shall end; with a `turn_id` this very one, and no other."""
 
@@ -220,15 +229,19 @@ class TaskObserved(Event):
 
 @dataclass(frozen=True)
 class WorkerReady(Event):
+    """`editor_url`: where people reach its editor; `editor_address`: host:port where the gateway does."""
+
     launch: int
     editor_url: str | None = None
+    editor_address: str | None = None
 
 
 @dataclass(frozen=True)
 class WorkerHeard(Event):
-    """The worker called; stored at most once a minute."""
+    """The worker called; stored at most once a minute. `in_editor`: somebody works in the editor."""
 
     launch: int
+    in_editor: bool = False
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def _from_item(item: Item) -> Session:
         status=Status(item["status"]),
         history=tuple(_turn(entry) for entry in item.get("history", ())),
         thread=_build(Thread, {**slack, "notices": notices}),
-        task=_build(TaskState, item.get("task", {})),
+        task=_task(item.get("task", {})),
         branch=_build(Branch, item.get("branch", {})),
         pull_request=_build(PullRequestState, item.get("pull_request", {})),
         spending=_spending(item.get("spending", {})),
@@ -181,6 +181,13 @@ def _spending(entry: Mapping[str, Any]) -> Spending:
 
 def _permission(entry: Mapping[str, Any]) -> Permission:
     return _build(Permission, {**entry, "options": tuple(dict(option) for option in entry["options"])})
+
+
+def _task(entry: Mapping[str, Any]) -> TaskState:
+    task = dict(entry)
+    if "editor_links" in task:
+        task["editor_links"] = tuple(task["editor_links"])
+    return _build(TaskState, task)
 
 
 def _ended(entry: Mapping[str, Any]) -> Ended:

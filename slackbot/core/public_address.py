@@ -37,6 +37,18 @@ class PublicAddress:
         """`scheme://host[:port]` of the session's pages, as browsers send it in `Origin`."""
         return f"{self.scheme}://{self.host_of(session_id)}"
 
+    def editor_url(self, session_id: str) -> str:
+        """The stable address of the session's web editor; of no use without the cookie."""
+        return f"{self.origin_of(session_id)}{editor_path(session_id)}"
+
+    def entrance_url(self, session_id: str, link: str) -> str:
+        """The page with the button that redeems `link`."""
+        return f"{self.origin_of(session_id)}/open/{session_id}?link={link}"
+
+
+def editor_path(session_id: str) -> str:
+    return f"/s/{session_id}/"
+
 
 def parse_public_url(url: str) -> PublicAddress:
     """The address in `url`; `ValueError` with a sentence when it is none."""

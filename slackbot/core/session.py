@@ -180,6 +180,12 @@ class TaskState:
     asked_at: int | None = None
     """When the task's system took the request: a task it does not know so soon after that may still appear."""
     log_url: str | None = None
+    editor_address: str | None = None
+    """host:port of the worker's door, where the gateway reaches its editor."""
+    editor_links: tuple[str, ...] = ()
+    """Links to the editor that were used up: `expires_at:nonce`, until they would have ended anyway."""
+    edited_at: int | None = None
+    """When somebody was last seen to work in the editor."""
     failed_launches: int = 0
     """Launches just before this one that passing faults ended before the worker was ready."""
     launch_fault: str | None = None
@@ -328,7 +334,7 @@ class Session:
     @property
     def last_activity_at(self) -> int:
         """When somebody or something last worked here; idleness counts from it."""
-        moments = [self.launched_at, self.task.ready_at or 0]
+        moments = [self.launched_at, self.task.ready_at or 0, self.task.edited_at or 0]
         for turn in self.history:
             moments.append(turn.responded_at or turn.prompted_at)
         return max(moments)

@@ -73,10 +73,19 @@ def task_observed(session: Session, event: ev.TaskObserved, now: int) -> Session
 
 def worker_ready(session: Session, event: ev.WorkerReady, now: int) -> Session:
     if session.status is Status.RUNNING:
-        return replace(session, editor_url=event.editor_url) if event.editor_url else session
+        if not event.editor_url:
+            return session
+        moved = replace(session.task, editor_address=event.editor_address)
+        return replace(session, editor_url=event.editor_url, task=moved)
     # A worker that speaks runs, whatever was last seen of its task.
     task = replace(
-        session.task, last_status="RUNNING", ready_at=now, alive_at=now, failed_launches=0, launch_fault=None
+        session.task,
+        last_status="RUNNING",
+        ready_at=now,
+        alive_at=now,
+        editor_address=event.editor_address,
+        failed_launches=0,
+        launch_fault=None,
     )
     return replace(session, status=Status.RUNNING, task=task, editor_url=event.editor_url)
 
@@ -84,7 +93,8 @@ def worker_ready(session: Session, event: ev.WorkerReady, now: int) -> Session:
 def worker_heard(session: Session, event: ev.WorkerHeard, now: int) -> Session:
     if session.task.alive_at is not None and now - session.task.alive_at < 60:
         return session
-    return replace(session, task=replace(session.task, alive_at=now))
+    edited_at = now if event.in_editor else session.task.edited_at
+    return replace(session, task=replace(session.task, alive_at=now, edited_at=edited_at))
 
 
 def worker_left(session: Session, event: ev.WorkerLeft, now: int) -> Session:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from slackbot.core import events as ev
 from slackbot.core import (
+    editor_access,
     joined_turns,
     permission_rules,
     session_rules,
@@ -20,6 +20,7 @@ from slackbot.core import (
     turn_rules,
     undo_rules,
 )
+from slackbot.core import events as ev
 from slackbot.core.errors import Fenced, IllegalTransition
 from slackbot.core.session import MAX_HEARD, Session, Status
 
@@ -89,6 +90,7 @@ TRANSITIONS: dict[Status, dict[type[ev.Event], tuple[Status, ...]]] = {
             ev.WorkerReady: (_R,),
             ev.WorkerHeard: (_R,),
             ev.WorkerLeft: (_S, _X, _E),
+            ev.EditorLinkRedeemed: (_R,),
             ev.TurnClaimed: (_R,),
             ev.PermissionAsked: (_R,),
             ev.FileTaken: (_R,),
@@ -190,6 +192,7 @@ _HANDLERS: dict[type[ev.Event], Callable[..., Session]] = {
     ev.WorkerReady: task_rules.worker_ready,
     ev.WorkerHeard: task_rules.worker_heard,
     ev.WorkerLeft: task_rules.worker_left,
+    ev.EditorLinkRedeemed: editor_access.link_redeemed,
     ev.TurnClaimed: turn_rules.claim,
     ev.TurnEnded: turn_rules.end_turn,
     ev.ModelsUsed: spending_rules.models_used,

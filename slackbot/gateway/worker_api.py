@@ -47,11 +47,12 @@ class WorkerApi:
 
     async def _ready(self, request: web.Request) -> web.Response:
         identity = self._identity(request)
-        await self._desk.ready(identity, await _body(request, wp.Ready))
+        await self._desk.ready(identity, await _body(request, wp.Ready), peer=request.remote or "")
         return web.json_response({})
 
     async def _next_turn(self, request: web.Request) -> web.Response:
-        work = await self._desk.next_turn(self._identity(request))
+        identity = self._identity(request)
+        work = await self._desk.next_turn(identity, await _body(request, wp.NextTurn))
         return web.Response(status=204) if work is None else _json(work)
 
     async def _progress(self, request: web.Request) -> web.Response:

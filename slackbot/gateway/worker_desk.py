@@ -17,9 +17,11 @@ from slackbot import worker_protocol as wp
 from slackbot.audit import AuditLog
 from slackbot.core import events as ev
 from slackbot.core.clipping import MAX_RESPONSE_BYTES, clip
+from slackbot.core.editor_access import door_secret
 from slackbot.core.errors import DevflowError, Fenced, IllegalTransition, NotFound, TemporaryError, ThreadUnreachable
 from slackbot.core.joined_turns import joined_with
 from slackbot.core.ports import AccessToken, Chat, CodeHost
+from slackbot.core.public_address import PublicAddress
 from slackbot.core.redaction import redact
 from slackbot.core.repository_policy import LimitsOf
 from slackbot.core.session import Session, Status, Turn, TurnState
@@ -41,12 +43,22 @@ MAX_PROMPT_CHARACTERS = 200_000
 
 
 @dataclass(frozen=True)
+class EditorTerms:
+    """Where people reach editors, and what the secrets of the workers' doors are made of."""
+
+    address: PublicAddress
+    secret: str
+
+
+@dataclass(frozen=True)
 class WorkerTerms:
     """What a worker is told of its limits and of its name in git."""
 
     limits_of: LimitsOf
     committer_name: str = "DevFlow"
     committer_email: str = "devflow[bot]@users.noreply.devflow.invalid"
+    editors: EditorTerms | None = None
+    """None = no public address, so no editor."""
 
 
 class WorkerDesk:
@@ -90,6 +102,7 @@ class WorkerDesk:
         session = await self._live(identity)
         repository = await self._code_host.find_repository(session.repository)
         limits = self._terms.limits_of(session.repository)
+        editors = self._terms.editors
         return wp.SessionInfo(
             session_id=session.session_id,
             repository_owner=session.repository.owner,
@@ -111,16 +124,22 @@ class WorkerDesk:
             idle_seconds=limits.idle_seconds,
             turn_seconds=limits.turn_seconds,
             max_session_seconds=limits.max_session_seconds,
+            editor_secret=door_secret(editors.secret, session.session_id, session.launch) if editors else None,
         )
 
-    async def ready(self, identity: WorkerIdentity, body: wp.Ready) -> None:
-        await self._engine.handle(identity.session_id, ev.WorkerReady(identity.launch, body.editor_url))
+    async def ready(self, identity: WorkerIdentity, body: wp.Ready, *, peer: str) -> None:
+        """`peer`: the address the call came from. A worker cannot name another host for the gateway to dial."""
+        editors, url, door = self._terms.editors, None, None
+        if editors is not None and body.editor_port is not None and peer:
+            url = editors.address.editor_url(identity.session_id)
+            door = f"[{peer}]:{body.editor_port}" if ":" in peer else f"{peer}:{body.editor_port}"
+        await self._engine.handle(identity.session_id, ev.WorkerReady(identity.launch, url, door))
         log.info("worker_ready", session_id=identity.session_id, launch=identity.launch)
 
-    async def next_turn(self, identity: WorkerIdentity) -> wp.TurnWork | None:
+    async def next_turn(self, identity: WorkerIdentity, body: wp.NextTurn = wp.NOTHING_SEEN) -> wp.TurnWork | None:
         """The turn this launch has already, else the next one; None after the long poll's time."""
         until = self._clock() + self._long_poll_seconds
-        await self._engine.handle(identity.session_id, ev.WorkerHeard(identity.launch))
+        await self._engine.handle(identity.session_id, ev.WorkerHeard(identity.launch, in_editor=body.in_editor))
         while True:
             changed = self._engine.changed(identity.session_id)
             session = await self._live(identity)

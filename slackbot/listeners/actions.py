@@ -21,6 +21,7 @@ VERBS = {
     action_ids.SESSION_OPEN_PR: "pr",
     action_ids.SESSION_RETRY: "retry",
     action_ids.SPENDING_EXTEND: "raise_limit",
+    action_ids.SESSION_EDITOR: "editor",
     action_ids.PROMPT_CANCEL: "cancel",
     action_ids.PROMPT_NOW: "now",
 }

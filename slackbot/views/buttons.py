@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from slackbot.core.session import Session
+from slackbot.core.session import Session, Status
 from slackbot.views import action_ids
 from slackbot.views.blocks import Element, button, confirm, link_button
 from slackbot.views.language import say
@@ -61,10 +61,11 @@ def retry_button(session: Session, language: str | None = None) -> Element | Non
 
 
 def editor_button(session: Session, language: str | None = None) -> Element | None:
+    """Where there is an editor. It opens nothing by itself: who presses it gets a link of their own."""
     language = language or session.language
-    if not session.status.is_live or session.editor_url is None or not is_web_url(session.editor_url):
+    if session.status is not Status.RUNNING or session.editor_url is None or not is_web_url(session.editor_url):
         return None
-    return link_button(say(language, "button.open_editor"), action_ids.LINK_EDITOR, session.editor_url)
+    return button(say(language, "button.open_editor"), action_ids.SESSION_EDITOR, session.session_id)
 
 
 def has_commits(session: Session) -> bool:

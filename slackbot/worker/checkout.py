@@ -1,27 +1,34 @@
 """The worker's clean bare repository and the agent's checkout beside it.
 
-Commits come from the hosted repository, go into the checkout, and come back from it as a bundle. Nothing
-that the agent can write is believed: for every step on its checkout that could run something (filters,
-hooks, fsmonitor, ...) git works with a repository directory and a configuration of the worker's own
-(`staging.git`) and borrows only the checkout's files and objects.
+Commits come from the hosted repository into `origin.git`, whose objects the checkout borrows, and come back as a
+bundle. Whatever is done in the checkout is done as the agent's user (`Confinement`); and because that may be the
+worker's own, nothing there is believed either: for every step that could run something (filters, hooks, fsmonitor, ...)
+git works with a repository directory and a configuration apart (`staging.git`), and borrows files and objects alone.
 """
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import os
 import shutil
-from dataclasses import dataclass, replace
+import subprocess
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import structlog
 
 from slackbot.core.errors import DevflowError, PermanentError
-from slackbot.worker.git import Credentials, Git, GitFailed, Person
+from slackbot.worker.confinement import Confinement
+from slackbot.worker.git import LOCAL_SECONDS, Credentials, Git, GitFailed, Person
 from slackbot.worker_protocol import SessionInfo
 
 log = structlog.get_logger()
+
+CLONE_DEPTH = 100
+"""Commits of branch and base that a clone fetches: enough for most questions, and quick in a repository of any age."""
+DEEPER = (500, 5_000, 2_000_000)
+"""So many more, until branch and base meet; the last is all there is."""
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -32,9 +39,18 @@ class CheckoutBroken(DevflowError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where everything of one worker lies, below one private directory."""
+    """Where everything of one worker lies, below one private directory.
+
+    What the agent's user writes to is apart, where that is another user than the worker's.
+    """
 
     root: Path
+    confinement: Confinement = field(default_factory=Confinement)
+
+    @property
+    def agents(self) -> Path:
+        """The directory whose contents are the agent's."""
+        return self.root / "agent" if self.confinement.is_separate else self.root
 
     @property
     def origin(self) -> Path:
@@ -42,16 +58,16 @@ class Place:
 
     @property
     def staging(self) -> Path:
-        return self.root / "staging.git"
+        return self.agents / "staging.git"
 
     @property
     def checkout(self) -> Path:
-        return self.root / "checkout"
+        return self.agents / "checkout"
 
     @property
     def home(self) -> Path:
         """The agent's HOME."""
-        return self.root / "home"
+        return self.agents / "home"
 
     @property
     def scratch(self) -> Path:
@@ -59,13 +75,35 @@ class Place:
         return self.root / "scratch"
 
     def prepare(self) -> None:
-        """Makes the directories, readable by this user alone; what an earlier worker left there goes."""
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.root.chmod(0o700)
-        for path in (self.origin, self.staging, self.checkout, self.home, self.scratch):
+        """Makes the directories, for this user and the agent's alone; what an earlier worker left there goes."""
+        separate = self.confinement.is_separate
+        mode = 0o711 if separate else 0o700
+        self.root.mkdir(mode=mode, parents=True, exist_ok=True)
+        self.root.chmod(mode)
+        self.as_agent('rm -rf -- "$@"', *map(str, (self.staging, self.checkout, self.home)))
+        for path in (self.origin, self.scratch, *([self.agents] if separate else [])):
             shutil.rmtree(path, ignore_errors=True)
-        for path in (self.home, self.scratch):
-            path.mkdir(mode=0o700)
+        self.scratch.mkdir(mode=0o700)
+        if separate:
+            self.agents.mkdir(mode=0o700)
+            self.confinement.give(self.agents)
+        self.as_agent('mkdir -m 700 -- "$1"', str(self.home))
+
+    def as_agent(self, script: str, *arguments: str, stdin: str = "") -> str:
+        """Runs a small script of the worker's on the agent's files, as the agent; `CheckoutBroken` when it fails."""
+        done = subprocess.run(
+            self.confinement.plain(("/bin/sh", "-c", script, "sh", *arguments)),
+            input=stdin.encode("utf-8", "surrogateescape"),
+            capture_output=True,
+            check=False,
+            cwd="/",
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
+            timeout=LOCAL_SECONDS,
+        )
+        if done.returncode != 0:
+            said = done.stderr.decode("utf-8", "replace").strip()[-300:]
+            raise CheckoutBroken(f"The agent's checkout could not be handled: {said or done.returncode}.")
+        return done.stdout.decode("utf-8", "surrogateescape")
 
 
 def url_prefix(clone_url: str) -> str:
@@ -96,10 +134,12 @@ class Checkout:
         """The head of the branch that the checkout stands on: what was cloned, then what was pushed."""
         scheme = urlsplit(info.clone_url).scheme
         self.origin = Git(place.origin, place.scratch, protocols=scheme, person=self.person)
-        self._inside = Git(place.checkout / ".git", place.scratch, person=self.person)
+        home = place.home if place.confinement.is_separate else place.scratch
+        self._inside = Git(place.checkout / ".git", home, person=self.person, confinement=place.confinement)
         self._staging = Git(
             place.staging,
-            place.scratch,
+            home,
+            confinement=place.confinement,
             work_tree=place.checkout,
             objects=place.checkout / ".git" / "objects",
             index=place.staging / "index",
@@ -111,37 +151,70 @@ class Checkout:
 
     async def clone(self, credentials: Credentials) -> None:
         """Fetches branch and base into the bare repository and checks the branch out for the agent."""
-        anywhere = replace(self.origin, git_dir=None)
-        for path in (self.place.origin, self.place.staging):
-            await anywhere("init", "--quiet", "--bare", "--template=", "--", str(path))
+        place = self.place
+        # The agent's user reads the objects and nothing else.
+        shared = ["--shared=0644"] if place.confinement.is_separate else []
+        await replace(self.origin, git_dir=None)(
+            "init", "--quiet", "--bare", "--template=", *shared, "--", str(place.origin)
+        )
         await self.origin("check-ref-format", self.branch)
-        await self.fetch(credentials)
+        await self.fetch(credentials, depth=CLONE_DEPTH)
+        await self._connect(credentials)
         await self.origin("symbolic-ref", "HEAD", self.branch)
-        local = replace(anywhere, protocols="file")
-        await local(
-            "clone", "--quiet", "--no-hardlinks", "--single-branch", "--branch", self.name,
-            "--", str(self.place.origin), str(self.place.checkout),
+        self.synced = await self.remote_head()
+        anywhere = replace(self._inside, git_dir=None)
+        await anywhere("init", "--quiet", "--bare", "--template=", "--", str(place.staging))
+        await anywhere("init", "--quiet", "--template=", f"--initial-branch={self.name}", "--", str(place.checkout))
+        place.as_agent(
+            'mkdir -p "$1/objects/info" "$1/info" && printf "%s\\n" "$2" > "$1/objects/info/alternates"',
+            str(place.checkout / ".git"), str(place.origin / "objects"),
         )  # fmt: skip
-        await self._inside("remote", "remove", "origin")
+        await self.show_remote()
         for name, value in (
             ("user.name", self.person.name),
             ("user.email", self.person.email),
             ("commit.gpgSign", "false"),
         ):
             await self._inside("config", name, value)
-        self.synced = await self.remote_head()
-        await self.show_remote()
+        await self._inside("update-ref", self.branch, self.synced)
+        await replace(self._inside, work_tree=place.checkout)("read-tree", "-m", "-u", "HEAD")
 
-    async def fetch(self, credentials: Credentials) -> None:
-        """Brings the bare repository's branch (and base, while there is one) up to what the host has."""
+    async def fetch(self, credentials: Credentials, *, depth: int | None = None, deepen: int | None = None) -> None:
+        """Brings the bare repository's branch (and base, while there is one) up to what the host has.
+
+        `depth`: no more than so many commits of each; `deepen`: so many more than before.
+        """
         refspecs = [f"+{ref}:{ref}" for ref in dict.fromkeys((self.branch, self.base))]
+        how = [*([f"--depth={depth}"] if depth else []), *([f"--deepen={deepen}"] if deepen else [])]
         try:
-            await self.origin("fetch", "--quiet", "--", self.url, *refspecs, credentials=credentials)
+            await self.origin("fetch", "--quiet", *how, "--", self.url, *refspecs, credentials=credentials)
         except GitFailed as failure:
             if "couldn't find remote ref" not in failure.output or len(refspecs) == 1:
                 raise
             # The base may be gone meanwhile, as after a renamed default branch; the work does not need it.
-            await self.origin("fetch", "--quiet", "--", self.url, refspecs[0], credentials=credentials)
+            await self.origin("fetch", "--quiet", *how, "--", self.url, refspecs[0], credentials=credentials)
+
+    async def _connect(self, credentials: Credentials) -> None:
+        """Fetches more of the past until branch and base meet in it: a merge or a rebase needs that."""
+        for deepen in DEEPER:
+            if not await self.is_shallow() or await self._meet():
+                return
+            await self.fetch(credentials, deepen=deepen)
+
+    async def is_shallow(self) -> bool:
+        """Whether the bare repository holds the newest part of the history alone."""
+        return await asyncio.to_thread((self.place.origin / "shallow").is_file)
+
+    async def _meet(self) -> bool:
+        status, _, _ = await self.origin.run("merge-base", self.branch, self.base)
+        # 128: there is no base (any more), so nothing to meet.
+        return status != 1
+
+    async def deepen(self, credentials: Credentials) -> None:
+        """Fetches the whole past, for what cannot be told without it; shown to the checkout as well."""
+        if await self.is_shallow():
+            await self.fetch(credentials, deepen=DEEPER[-1])
+            await self.show_remote()
 
     async def remote_head(self) -> str:
         """The branch's head on the host, as last fetched or pushed."""
@@ -152,10 +225,12 @@ class Checkout:
         refs = (await self.origin("for-each-ref", "--format=%(objectname) %(refname)", self.branch, self.base)).split(
             "\n"
         )
-        await replace(self._staging, protocols="file")(
-            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", str(self.place.origin),
-            "+refs/heads/*:refs/devflow/remote/*",
-        )  # fmt: skip
+        # Where the history ends is told by a file of each repository; the objects are borrowed.
+        shallow = self.place.origin / "shallow"
+        ends = await asyncio.to_thread(shallow.read_text) if await self.is_shallow() else ""
+        for repository in (self.place.checkout / ".git", self.place.staging):
+            script = 'rm -f -- "$1"; if [ -n "$2" ]; then cat > "$1"; fi'
+            self.place.as_agent(script, str(repository / "shallow"), ends[:1], stdin=ends)
         for line in filter(None, refs):
             sha, _, ref = line.partition(" ")
             await self._inside("update-ref", ref.replace("refs/heads/", "refs/remotes/origin/", 1), sha)
@@ -180,6 +255,24 @@ class Checkout:
         they are git repositories of their own.
         """
         head = await self.head()
+        tree, nested = await self._tree(head)
+        if tree == (await self._staging("rev-parse", f"{head}^{{tree}}")).strip():
+            return head, nested
+        commit = await self._staging("commit-tree", tree, "-p", head, "-F", "-", stdin=message.encode())
+        await self._adopt(commit.strip(), head)
+        return commit.strip(), nested
+
+    async def tree(self) -> str:
+        """The tree of all files as they are now, committed or not; nothing is changed."""
+        return (await self._tree(await self.head()))[0]
+
+    async def changed_files(self, before: str, after: str) -> list[str]:
+        """The files in which two commits or trees of the checkout differ."""
+        listing = await self._staging("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
+        return [name for name in listing.split("\0") if name]
+
+    async def _tree(self, head: str) -> tuple[str, tuple[str, ...]]:
+        """The files as a tree, and the directories left out of it."""
         self._write_excludes(())
         nested: tuple[str, ...] = ()
         try:
@@ -193,40 +286,30 @@ class Checkout:
             nested += await self._new_links(head)
         for path in nested:
             await self._staging("update-index", "--force-remove", "--", path)
-        tree = (await self._staging("write-tree")).strip()
-        if tree == (await self._staging("rev-parse", f"{head}^{{tree}}")).strip():
-            return head, nested
-        commit = await self._staging("commit-tree", tree, "-p", head, "-F", "-", stdin=message.encode())
-        await self._adopt(commit.strip(), head)
-        return commit.strip(), nested
+        return (await self._staging("write-tree")).strip(), nested
 
     async def _stage(self, head: str, *, fresh: bool) -> None:
-        index = self.place.staging / "index"
-        index.unlink(missing_ok=True)
-        own = self.place.checkout / ".git" / "index"
-        if not fresh and own.is_file():
-            # Its stat data spares reading every file again, and it knows what the agent left out on purpose.
-            shutil.copyfile(own, index)
-        else:
+        # The agent's index: its stat data spares reading every file again, and it knows what was left out on purpose.
+        script = 'rm -f -- "$2"; if [ -z "$3" ] && [ -f "$1" ]; then cp -- "$1" "$2" && echo copied; fi'
+        own, index = self.place.checkout / ".git" / "index", self.place.staging / "index"
+        if not self.place.as_agent(script, str(own), str(index), "fresh" if fresh else ""):
             await self._staging("read-tree", head)
-        excludes = ("core.excludesFile", str(self.place.scratch / "excludes"))
+        excludes = ("core.excludesFile", str(self.place.staging / "excludes"))
         await self._staging("add", "--all", "--", ":/", settings=[excludes])
 
     def _write_excludes(self, nested: tuple[str, ...]) -> None:
-        own = self.place.checkout / ".git" / "info" / "exclude"
-        lines = own.read_text(errors="replace") if own.is_file() else ""
-        lines += "".join(f"\n/{path.translate(_GLOB)}/" for path in nested)
-        (self.place.scratch / "excludes").write_text(lines)
+        own, excludes = self.place.checkout / ".git" / "info" / "exclude", self.place.staging / "excludes"
+        # Only of a plain file, and bounded: the agent may have put anything there.
+        script = 'rm -f -- "$2"; { if [ -f "$1" ]; then head -c 1000000 -- "$1"; fi; cat; } > "$2"'
+        lines = "".join(f"\n/{path.translate(_GLOB)}/" for path in nested)
+        self.place.as_agent(script, str(own), str(excludes), stdin=lines + "\n")
 
     def _nested_repositories(self) -> tuple[str, ...]:
-        found = []
-        for parent, directories, files in os.walk(self.place.checkout):
-            if Path(parent) != self.place.checkout and (".git" in directories or ".git" in files):
-                found.append(os.path.relpath(parent, self.place.checkout))
-                directories.clear()
-            with contextlib.suppress(ValueError):
-                directories.remove(".git")
-        return tuple(found)
+        script = 'cd -- "$1" && find . -mindepth 2 -name .git -prune -print0'
+        listing = self.place.as_agent(script, str(self.place.checkout)).split("\0")
+        found = sorted(path.removeprefix("./").removesuffix("/.git") for path in listing if path)
+        found = [path for path in found if not path.startswith(".git/")]
+        return tuple(path for path in found if not any(path.startswith(f"{other}/") for other in found))
 
     async def _new_links(self, head: str) -> tuple[str, ...]:
         """Submodule links staged now that HEAD does not have."""
@@ -239,19 +322,14 @@ class Checkout:
     async def _adopt(self, commit: str, old: str) -> None:
         """Moves the checkout's HEAD (whatever branch it names) and index to `commit`; its files are so already."""
         index = self.place.checkout / ".git" / "index"
-        fresh = index.with_name("index.devflow")
-        fresh.unlink(missing_ok=True)  # never write through a link that the agent put there
-        shutil.copyfile(self.place.staging / "index", fresh)
-        fresh.replace(index)
+        # Never written through a link that the agent put there.
+        script = 'rm -f -- "$2.devflow" && cp -- "$1" "$2.devflow" && mv -f -- "$2.devflow" "$2"'
+        self.place.as_agent(script, str(self.place.staging / "index"), str(index))
         await self._inside("update-ref", "-m", "devflow", "HEAD", commit, old)
 
     async def move(self, new: str, old: str) -> None:
         """Brings HEAD, index and files from the commit `old` to `new`, which the bare repository has."""
-        await self.origin("update-ref", "refs/heads/devflow-moved", new)
-        try:
-            await self.show_remote()
-        finally:
-            await self.origin("update-ref", "-d", "refs/heads/devflow-moved")
+        await self.show_remote()
         await self._staging("read-tree", "--reset", "-u", new)
         await self._adopt(new, old)
 
@@ -263,7 +341,8 @@ class Checkout:
         target = self.place.scratch / "turn.bundle"
         target.unlink(missing_ok=True)
         await self._staging("update-ref", "refs/devflow/turn", commit)
-        await self._staging("bundle", "create", "--quiet", str(target), "refs/devflow/turn", *known)
+        # Written by the worker: the agent's user has no way into its directory.
+        await self._staging("bundle", "create", "--quiet", "-", "refs/devflow/turn", *known, stdout=target)
         return target
 
     async def descends(self, commit: str, ancestor: str) -> bool:

@@ -34,6 +34,7 @@ from slackbot.worker_protocol import (
     ErrorReply,
     GithubToken,
     Leaving,
+    NextTurn,
     PermissionAsk,
     PermissionReply,
     Progress,
@@ -79,13 +80,14 @@ class GatewayClient:
         except ToldToStop as told:
             raise Fenced(told.summary) from told
 
-    async def ready(self) -> None:
-        """Tells that the checkout is there and the agent answers."""
-        await self._call("POST", READY_PATH, Ready(), None)
+    async def ready(self, editor_port: int | None = None) -> None:
+        """Tells that the checkout is there, the agent answers, and where the door to the editor is, if there is one."""
+        await self._call("POST", READY_PATH, Ready(editor_port=editor_port), None)
 
-    async def next_turn(self) -> TurnWork | None:
+    async def next_turn(self, *, in_editor: bool = False) -> TurnWork | None:
         """Waits for a turn; None when there was none for about LONG_POLL_SECONDS. ToldToStop for a 409."""
-        return await self._call("POST", NEXT_TURN_PATH, None, TurnWork, seconds=LONG_POLL_SECONDS + 15)
+        seen = NextTurn(in_editor=in_editor)
+        return await self._call("POST", NEXT_TURN_PATH, seen, TurnWork, seconds=LONG_POLL_SECONDS + 15)
 
     async def progress(self, turn_id: str, progress: Progress) -> ProgressReply:
         """Reports on a turn; ToldToStop when the turn is no longer this worker's."""

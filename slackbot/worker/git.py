@@ -13,8 +13,10 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from slackbot.core.errors import DevflowError
+from slackbot.worker.confinement import Confinement
 from slackbot.worker.output import Bounded
 from slackbot.worker.processes import signal_group
 
@@ -23,6 +25,10 @@ LOCAL_SECONDS = 300.0
 NETWORK_SECONDS = 1800.0
 """The longest a clone, fetch or push may take; a stalled one ends after LOW_SPEED_SECONDS."""
 LOW_SPEED_SECONDS = 60
+
+MAX_FILE_BYTES = 1024 * 2**20
+"""The most that is taken over from a checkout at once; GitHub takes pushes up to 2 GiB.
+https://docs.github.com/en/get-started/using-git/troubleshooting-the-2-gb-push-limit"""
 
 _FROM_THE_WORKER = (
     "PATH",
@@ -105,6 +111,8 @@ class Git:
     protocols: str = "none"
     person: Person | None = None
     cwd: Path | None = None
+    confinement: Confinement | None = None
+    """As whom it runs; None = as the worker itself."""
 
     async def __call__(
         self,
@@ -113,12 +121,15 @@ class Git:
         settings: Sequence[tuple[str, str]] = (),
         credentials: Credentials | None = None,
         accept: tuple[int, ...] = (0,),
+        stdout: Path | None = None,
     ) -> str:
         """Runs `git *arguments` and gives its standard output; GitFailed for an exit status not in `accept`.
 
         With `credentials` it is a network command: more time, and the token for exactly that host.
         """
-        status, output, errors = await self.run(*arguments, stdin=stdin, settings=settings, credentials=credentials)
+        status, output, errors = await self.run(
+            *arguments, stdin=stdin, settings=settings, credentials=credentials, stdout=stdout
+        )
         if status not in accept:
             raise GitFailed(arguments[0], status, errors or output)
         return output
@@ -129,8 +140,12 @@ class Git:
         stdin: bytes | Path | None = None,
         settings: Sequence[tuple[str, str]] = (),
         credentials: Credentials | None = None,
+        stdout: Path | None = None,
     ) -> tuple[int, str, str]:
-        """As `__call__`, but gives (exit status, standard output, standard error) whatever the status."""
+        """As `__call__`, but gives (exit status, standard output, standard error) whatever the status.
+
+        With `stdout` the output goes into that new file, MAX_FILE_BYTES at most, and "" is given.
+        """
         all_settings = [*_OVERRULED, *settings]
         pipe: int | None = None
         if credentials is not None:
@@ -141,7 +156,7 @@ class Git:
             command += ["-c", f"{name}={value}"]
         try:
             return await self._start(
-                [*command, *arguments], stdin, pipe, NETWORK_SECONDS if credentials else LOCAL_SECONDS
+                [*command, *arguments], stdin, pipe, NETWORK_SECONDS if credentials else LOCAL_SECONDS, stdout
             )
         finally:
             if pipe is not None:
@@ -149,8 +164,15 @@ class Git:
                     os.close(pipe)
 
     async def _start(
-        self, command: list[str], stdin: bytes | Path | None, pipe: int | None, seconds: float
+        self,
+        command: list[str],
+        stdin: bytes | Path | None,
+        pipe: int | None,
+        seconds: float,
+        stdout: Path | None,
     ) -> tuple[int, str, str]:
+        if self.confinement is not None:
+            command = list(self.confinement.plain(tuple(command)))
         source = stdin.open("rb") if isinstance(stdin, Path) else None
         try:
             process = await asyncio.create_subprocess_exec(
@@ -167,20 +189,29 @@ class Git:
             if source is not None:
                 source.close()
         output, errors = bytearray(), Bounded(4096, 12288)
+        target = stdout.open("xb") if stdout is not None else None
         try:
             async with asyncio.timeout(seconds):
                 await asyncio.gather(
                     _feed(process.stdin, stdin if isinstance(stdin, bytes) else b""),
-                    _drain(process.stdout, output.extend),
+                    _drain(process.stdout, output.extend if target is None else _bounded(target)),
                     _drain(process.stderr, errors.add),
                 )
                 await process.wait()
         except TimeoutError:
             errors.add(f"fatal: it did not end within {seconds:.0f} seconds\n".encode())
             return 124, "", errors.text()
+        except _TooLarge:
+            errors.add(f"fatal: it is larger than {MAX_FILE_BYTES // 2**20} MiB\n".encode())
+            return 125, "", errors.text()
         finally:
+            if target is not None:
+                target.close()
             if process.returncode is None:
-                signal_group(process.pid, signal.SIGKILL)
+                if self.confinement is not None:
+                    await self.confinement.kill_group(process.pid)
+                else:
+                    signal_group(process.pid, signal.SIGKILL)
                 await process.wait()
         return process.returncode or 0, bytes(output).decode("utf-8", "surrogateescape"), errors.text()
 
@@ -238,6 +269,23 @@ def _helper(url_prefix: str, pipe: int) -> list[tuple[str, str]]:
         'printf "username=x-access-token\\npassword=%s\\n" "$line"; }; f'
     )
     return [(f"credential.{url_prefix}.helper", script)]
+
+
+class _TooLarge(Exception):
+    pass
+
+
+def _bounded(target: BinaryIO) -> Callable[[bytes], None]:
+    total = 0
+
+    def take(data: bytes) -> None:
+        nonlocal total
+        total += len(data)
+        if total > MAX_FILE_BYTES:
+            raise _TooLarge
+        target.write(data)
+
+    return take
 
 
 async def _feed(stdin: asyncio.StreamWriter | None, data: bytes) -> None:

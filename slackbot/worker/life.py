@@ -19,6 +19,7 @@ from slackbot.worker.acp_session import Choice
 from slackbot.worker.agent import AgentHost
 from slackbot.worker.agent_setup import ModelAccess
 from slackbot.worker.checkout import Checkout, Place
+from slackbot.worker.editor import Editor, editor_environment, find_editor, own_address
 from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, patiently
 from slackbot.worker.git import Credentials
 from slackbot.worker.model_proxy import ModelProxy
@@ -38,6 +39,8 @@ SAVE_AT_SIGNAL_SECONDS = 9.0
 """The same after a signal: cancel (4 s), answer (3 s), save and last word (3 s) fit in 20 s; ECS kills after 30 s."""
 LAST_WORD_SECONDS = 3.0
 KEPT_ANSWERS = 8
+EDITING_SECONDS = 120.0
+"""Who did nothing in the editor for so long is taken to be elsewhere."""
 EMPTY_POLL_PAUSE_SECONDS = 0.2
 
 Reason = Literal["idle", "age", "signal", "failure"]
@@ -66,6 +69,7 @@ class Life:
         self._checkout: Checkout | None = None
         self._publisher: Publisher | None = None
         self._host: AgentHost | None = None
+        self._editor: Editor | None = None
         self._proxy: ModelProxy | None = None
         self._answers: OrderedDict[str, Answer] = OrderedDict()
 
@@ -95,6 +99,8 @@ class Life:
         finally:
             if self._host is not None:
                 await self._host.discard()
+            if self._editor is not None:
+                await self._editor.close()
             if self._proxy is not None:
                 await self._proxy.close()
         return 0
@@ -119,9 +125,31 @@ class Life:
             access=await self._model_access(info),
         )
         await self._unless_leaving(self._host.ensure())
-        await self._unless_leaving(patiently(self._gateway.ready, deadline=self._deadline, what="ready"))
+        port = await self._open_editor(info)
+        await self._unless_leaving(patiently(lambda: self._gateway.ready(port), deadline=self._deadline, what="ready"))
         log.info("worker_ready", seconds=round(time.monotonic() - self._began, 2))
-        return TurnRunner(info, self._gateway, self._host, checkout, publisher, self._leaving, self._redact)
+        return TurnRunner(
+            info, self._gateway, self._host, checkout, publisher, self._leaving, self._redact, self._editor
+        )
+
+    async def _open_editor(self, info: SessionInfo) -> int | None:
+        """The port of the door to the editor; None where there is none."""
+        program = find_editor()
+        if info.editor_secret is None or program is None:
+            return None
+        self._secrets.add(info.editor_secret)
+        self._editor = Editor(
+            program,
+            checkout=self._place.checkout,
+            home=self._place.home,
+            environment=editor_environment(self._place.home),
+            secret=info.editor_secret,
+        )
+        try:
+            return await self._editor.open_door(await asyncio.to_thread(own_address, self._gateway.base_url))
+        except OSError as error:
+            log.warning("editor_door_not_opened", why=error.strerror)
+            return None
 
     async def _model_access(self, info: SessionInfo) -> ModelAccess | None:
         """A proxy for the agent's calls to models, where the gateway has any; it lives as long as the worker."""
@@ -159,7 +187,7 @@ class Life:
             asked_at = time.monotonic()
             work = await self._next_turn()
             if work is None:
-                if time.monotonic() - idle_since >= info.idle_seconds:
+                if time.monotonic() - idle_since >= info.idle_seconds and not self._in_editor(info.idle_seconds):
                     raise _Leave("idle")
                 if time.monotonic() - asked_at < EMPTY_POLL_PAUSE_SECONDS:
                     await self._unless_leaving(asyncio.sleep(EMPTY_POLL_PAUSE_SECONDS))
@@ -167,10 +195,19 @@ class Life:
             await self._turn(work, runner)
             idle_since = time.monotonic()
 
+    def _in_editor(self, seconds: float) -> bool:
+        """Whether somebody worked in the editor within the last `seconds`."""
+        active_at = self._editor.active_at if self._editor is not None else None
+        return active_at is not None and time.monotonic() - active_at < seconds
+
     async def _next_turn(self) -> TurnWork | None:
         try:
             return await self._unless_leaving(
-                patiently(self._gateway.next_turn, deadline=self._deadline, what="next_turn")
+                patiently(
+                    lambda: self._gateway.next_turn(in_editor=self._in_editor(EDITING_SECONDS)),
+                    deadline=self._deadline,
+                    what="next_turn",
+                )
             )
         except ToldToStop as told:
             raise _Leave("signal", told.summary) from told
@@ -222,6 +259,8 @@ class Life:
     async def _leave(self, leave: _Leave) -> int:
         """Ends the agent, saves what is unsaved, says the last word."""
         log.info("worker_leaves", reason=leave.reason, detail=leave.detail)
+        if self._editor is not None:
+            await self._editor.close()
         if self._host is not None:
             await self._host.discard()
         hurry = self._leaving.is_set()

@@ -17,6 +17,7 @@ from slackbot.core.errors import DevflowError
 from slackbot.worker.agent import Agent, AgentHost, PromptResult
 from slackbot.worker.agents import AgentFailed
 from slackbot.worker.checkout import Checkout
+from slackbot.worker.editor import Editor
 from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop
 from slackbot.worker.output import cut, readable
 from slackbot.worker.permission import Asker, TurnClock
@@ -34,6 +35,8 @@ SUBJECT_CHARACTERS = 72
 EARLIER_BYTES = 24 * 1024
 EARLIER_TURN_BYTES = 4 * 1024
 EARLIER_TURNS = 20
+EDITED_FILES = 30
+EDITED_MESSAGE = "Edit in the web editor\n\nDevFlow-Edited: between turns\n"
 
 _STOP_NOTES = {
     "max_tokens": "The agent stopped here because it reached its limit of tokens; write again to let it go on.",
@@ -56,8 +59,10 @@ class TurnRunner:
         publisher: Publisher,
         leaving: asyncio.Event,
         redact: Callable[[str], str],
+        editor: Editor | None = None,
     ) -> None:
         self._info = info
+        self._editor = editor
         self._gateway = gateway
         self._host = host
         self._checkout = checkout
@@ -65,6 +70,8 @@ class TurnRunner:
         self._leaving = leaving
         self._redact = redact
         self._told = list(info.earlier_turns)
+        self._left = checkout.synced
+        """The commit or tree of files that the last turn left."""
 
     async def run(self, work: TurnWork) -> Answer:
         """Works on `work` to its end. Raises Fenced or ToldToStop when nobody wants the answer any more;
@@ -78,6 +85,8 @@ class TurnRunner:
             view,
         ) as reporter:
             answer = await self._work(work, view, reporter)
+            if self._editor is not None:
+                await self._note_what_is_left()
         if reporter.lost is not None:
             log.info("turn_dropped", turn_id=work.turn_id, why=reporter.lost.summary)
             raise reporter.lost
@@ -95,6 +104,13 @@ class TurnRunner:
             commit_sha=answer.commit_sha,
         )  # fmt: skip
         return answer
+
+    async def _note_what_is_left(self) -> None:
+        """So that what people do in the editor from now on can be told from what the agent did."""
+        try:
+            self._left = await self._checkout.tree()
+        except DevflowError as error:
+            log.info("tree_not_noted", why=error.summary)
 
     def _remember(self, prompt: str, response: str) -> None:
         """For an agent that has to begin anew; no more than `earlier_text` shows."""
@@ -118,8 +134,9 @@ class TurnRunner:
 
     async def _work_or_fail(self, work: TurnWork, view: TurnView, reporter: Reporter) -> Answer:
         try:
+            edited = await self._edits_of_people()
             agent = await self._host.ensure()
-            ending, result = await self._prompt(agent, work, view, reporter)
+            ending, result = await self._prompt(agent, work, view, reporter, edited)
         except AgentFailed as failure:
             await self._host.discard()
             return _failed(failure, view.response(), "What it had changed by then is kept in its checkout.")
@@ -140,7 +157,7 @@ class TurnRunner:
         return await self._publish(work, view, result)
 
     async def _prompt(
-        self, agent: Agent, work: TurnWork, view: TurnView, reporter: Reporter
+        self, agent: Agent, work: TurnWork, view: TurnView, reporter: Reporter, edited: str = ""
     ) -> tuple[Ending, PromptResult | None]:
         """Runs the agent's turn until it ends, is cancelled, takes too long, or the worker must leave."""
         clock = TurnClock(self._info.turn_seconds)
@@ -151,7 +168,7 @@ class TurnRunner:
             lambda question: self._gateway.ask_permission(work.turn_id, question),
             self._redact,
         )
-        prompting = asyncio.create_task(agent.prompt(self._texts(agent, work), view, ask))
+        prompting = asyncio.create_task(agent.prompt(self._texts(agent, work, edited), view, ask))
         cancelling = asyncio.create_task(reporter.cancelled.wait())
         leaving = asyncio.create_task(self._leaving.wait())
         try:
@@ -179,7 +196,21 @@ class TurnRunner:
                 task.cancel()
             await asyncio.gather(prompting, cancelling, leaving, return_exceptions=True)
 
-    def _texts(self, agent: Agent, work: TurnWork) -> list[str]:
+    async def _edits_of_people(self) -> str:
+        """Commits what was done in the editor since the last turn, apart from what the agent does now.
+
+        Gives what the agent is to know of it, "" when there is nothing.
+        """
+        if self._editor is None or self._editor.active_at is None:
+            return ""
+        names = await self._checkout.changed_files(self._left, await self._checkout.tree())
+        if not names:
+            return ""
+        head, _ = await self._checkout.commit_leftovers(EDITED_MESSAGE)
+        log.info("edits_committed", commit_sha=head, files=len(names))
+        return edited_text(head, names)
+
+    def _texts(self, agent: Agent, work: TurnWork, edited: str = "") -> list[str]:
         """The prompt, last, after what the agent must know before it."""
         texts = []
         if agent.fresh:
@@ -187,6 +218,8 @@ class TurnRunner:
             texts += earlier_text(self._told)
         if work.context:
             texts.append(context_text(work.context))
+        if edited:
+            texts.append(edited)
         return [*texts, work.prompt]
 
     async def _publish(self, work: TurnWork, view: TurnView, result: PromptResult | None) -> Answer:
@@ -242,6 +275,16 @@ def earlier_text(turns: list[EarlierTurn]) -> list[str]:
         return []
     joined = "\n\n---\n\n".join(reversed(shown))
     return [f"Earlier in this session (for your memory; do not carry it out again):\n\n{joined}"]
+
+
+def edited_text(commit: str, names: list[str]) -> str:
+    """What people did beside the agent."""
+    shown = "\n".join(f"- {name}" for name in names[:EDITED_FILES])
+    more = f"\n- and {len(names) - EDITED_FILES} more" if len(names) > EDITED_FILES else ""
+    return (
+        f"Since your last turn people edited files in the web editor. That is committed as {commit[:12]}; build on it "
+        f"and do not undo it:\n{shown}{more}"
+    )
 
 
 def context_text(lines: tuple[str, ...]) -> str:

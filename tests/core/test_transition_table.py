@@ -54,6 +54,7 @@ _MAKE: dict[type[ev.Event], Callable[[Session], list[ev.Event]]] = {
     ev.WorkerReady: lambda s: [ev.WorkerReady(s.launch), ev.WorkerReady(s.launch, "https://editor.example")],
     ev.WorkerHeard: lambda s: [ev.WorkerHeard(s.launch)],
     ev.WorkerLeft: lambda s: [ev.WorkerLeft(s.launch, reason) for reason in ("idle", "age", "signal", "failure", "?")],
+    ev.EditorLinkRedeemed: lambda _: [ev.EditorLinkRedeemed("U0000001", "nonce", T0 + 60)],
     ev.TurnClaimed: lambda s: [ev.TurnClaimed(s.launch, turn.turn_id) for turn in s.history],
     ev.TurnEnded: lambda s: [
         ev.TurnEnded(s.launch, turn_id, TurnState.ANSWERED, "Done.")

@@ -91,7 +91,7 @@ async def test_every_endpoint_refuses_the_worker_of_an_earlier_launch(
 @pytest.mark.parametrize(
     ("path", "bodies"),
     [
-        (wp.READY_PATH, [b"{", b"[]", b"1", b'{"editor_url": 5}', b"\xff\xfe"]),
+        (wp.READY_PATH, [b"{", b"[]", b"1", b'{"editor_port": "door"}', b'{"editor_port": 0}', b"\xff\xfe"]),
         (PROGRESS, [b"{", b'{"text": null}', b'{"plan": [{"content": 1}]}', b'{"elapsed_seconds": -1}']),
         (ANSWER, [b"", b"{}", b'{"outcome": "perhaps"}', b'{"outcome": "answered", "usage": {"a\\nb": "x"}}']),
         (wp.LEAVING_PATH, [b"{}", b'{"reason": "bored"}', b'{"reason": ["idle"]}']),
@@ -116,7 +116,7 @@ async def test_malformed_and_huge_bodies(world: BotWorld, path: str, bodies: lis
 async def test_unknown_fields_and_addresses(world: BotWorld) -> None:
     """A newer worker's fields are ignored; unknown addresses and methods are answered in JSON."""
     thread, worker = await begun(world)
-    assert (await worker.call("POST", wp.READY_PATH, {"editor_url": None, "from_the_future": {"a": 1}}))[0] == 200
+    assert (await worker.call("POST", wp.READY_PATH, {"editor_port": None, "from_the_future": {"a": 1}}))[0] == 200
     assert (await worker.call("GET", "/worker/v1/nothing"))[0] == 404
     assert (await worker.call("GET", wp.READY_PATH)) == (405, {"error": "Method Not Allowed"})
     assert thread.item()["status"] == "running"

@@ -326,4 +326,7 @@ TEXTS: dict[str, Template] = {
     "spending.reached": "What models may cost for {scope} is used up: {used} of {limit}. The agent gets no further answers until an administrator extends it.",
     "spending.extended": "{user} granted the limit for {scope} once more.",
     "spending.extended_text": "A limit was extended.",
+    # ---- the web editor
+    "editor.link": "This link opens the editor of {repository}. It is for you alone, works once and for a minute.",
+    "editor.text": "A link to the editor",
 }

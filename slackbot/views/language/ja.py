@@ -314,4 +314,7 @@ TEXTS: dict[str, Template] = {
     "spending.reached": "{scope}のモデル利用上限に達しました（{limit} のうち {used}）。管理者が延長するまで、エージェントはモデルの応答を受け取れません。",
     "spending.extended": "{user} さんが{scope}の上限をもう一度認めました。",
     "spending.extended_text": "上限が延長されました。",
+    # ---- the web editor
+    "editor.link": "{repository} のエディタを開くリンクです。あなた専用で、1 分以内に 1 回だけ使えます。",
+    "editor.text": "エディタへのリンク",
 }
