@@ -27,6 +27,7 @@ from slackbot.core.repository_policy import LimitsOf
 from slackbot.core.session import TTL_SECONDS, Lease, Session, card_key
 from slackbot.core.transitions import decide
 from slackbot.lanes import Lane, Lanes
+from slackbot.outages import STORE, Outages, system_of
 from slackbot.quiet_time import QuietTime
 
 log = structlog.get_logger()
@@ -89,7 +90,8 @@ class Engine:
         self._on_saved = on_saved
         self._retry_seconds = retry_seconds
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._lanes = Lanes(self._perform_owed, retry_seconds=retry_seconds, on_begin=self._on_begin)
+        self._lanes = Lanes(self._perform_lane, retry_seconds=retry_seconds, on_begin=self._on_begin)
+        self._outages = Outages()
         self._changed: dict[str, asyncio.Event] = {}
         self._fresh: OrderedDict[tuple[str, Effect], None] = OrderedDict()
         self._told_cards: OrderedDict[str, str] = OrderedDict()
@@ -115,6 +117,25 @@ class Engine:
         if not await self._store.create(item, self.now()):
             return False
         self._saved(None, sealed)
+        return True
+
+    async def rescue(self, session_id: str, read_at: int) -> bool:
+        """Keeps a session whose item outlived its `ttl` because no bot was there to write it; True when that was done.
+
+        `read_at`: a moment (Unix seconds) at which the item had not expired. Only what is live, or still owes the world
+        something, is kept; it is late, and `TimePassed` says what comes of that.
+        """
+        item = await self._store.get(session_id, read_at)
+        session = from_item(item) if item is not None else None
+        if session is None:
+            return False
+        if not session.status.is_live and not any(is_lasting(effect, session) for effect in owed(session)):
+            return False
+        sealed, item = self._sealed(session)
+        if not await self._store.replace(item, session.write_version):
+            return False
+        log.warning("session_rescued", session_id=session_id, status=str(session.status))
+        self._saved(session, sealed)
         return True
 
     async def handle(self, session_id: str, event: ev.Event, *, read: Session | None = None) -> Session:
@@ -274,6 +295,19 @@ class Engine:
         if name == "thread":
             self._quiet.discard(session_id)
 
+    async def _perform_lane(self, session_id: str, name: str, lane: Lane) -> float | None:
+        """As `_perform_owed`; a store that does not answer is no fault of the session's, and not told for each."""
+        try:
+            wait_seconds = await self._perform_owed(session_id, name, lane)
+        except TemporaryError as error:
+            self._outages.failed(STORE, error.summary)
+            lane.must_wait = True
+            delay = lane.back_off_seconds(self._retry_seconds, 64.0)
+            log.info("session_postponed", session_id=session_id, why=error.summary, wait_seconds=round(delay, 1))
+            return max(error.retry_after_seconds or 0.0, delay)
+        self._outages.worked(STORE)
+        return wait_seconds
+
     async def _perform_owed(self, session_id: str, name: str, lane: Lane) -> float | None:
         """One pass; the seconds after which to try again, or None when nothing is left to do."""
         tries: Counter[Effect] = Counter()
@@ -289,12 +323,18 @@ class Engine:
             effects = [
                 effect
                 for effect in owed(session)
-                if effect.lane == name and tries[effect] < _MAX_TRIES and not self._is_told(session, effect)
+                if effect.lane == name
+                and tries[effect] < _MAX_TRIES
+                and not self._is_told(session, effect)
+                and not (isinstance(effect, UpdateCard) and _gives_way(session, lane))
             ]
             if not effects and name == "thread" and self._drew_over(session):
                 # Another replica drew the card as it is now; what this one drew may have come after that.
                 effects = [UpdateCard(card_key(session))]
             if not effects:
+                picture_seconds = lane.no_picture_before - asyncio.get_running_loop().time()
+                if picture_seconds > 0:
+                    return min(picture_seconds, look_again_seconds or picture_seconds)
                 lane.failures = 0 if look_again_seconds is None else lane.failures
                 return look_again_seconds
             effect = effects[0]
@@ -317,7 +357,7 @@ class Engine:
                 look_again_seconds = lane.back_off_seconds(self._retry_seconds * 0.2, 10.0, factor=1.9)
                 continue
             except TemporaryError as error:
-                lane.must_wait = True
+                self._outages.failed(system_of(effect), error.summary)
                 delay = max(error.retry_after_seconds or 0.0, lane.back_off_seconds(self._retry_seconds, 64.0))
                 log.info(
                     "effect_postponed",
@@ -329,7 +369,13 @@ class Engine:
                 if isinstance(effect, MakeBranch | RunTask):
                     # People look at the card and wonder.
                     await self._record(session, effect, ev.LaunchDelayed(session.launch, error.summary))
+                if isinstance(effect, UpdateCard) and session.thread.status_ts is not None:
+                    # A picture of how things are gives way; what people wait for does not wait for it.
+                    lane.no_picture_before = asyncio.get_running_loop().time() + min(300.0, delay)
+                    continue
+                lane.must_wait = True
                 return min(300.0, delay)
+            self._outages.worked(system_of(effect))
             await self._record(session, effect, outcome)
 
     async def _record(self, session: Session, effect: Effect, outcome: ev.Event | None) -> None:
@@ -381,6 +427,11 @@ class Engine:
         _, item = self._sealed(mine)
         if await self._store.replace(item, session.write_version):
             log.debug("lease_taken", session_id=session.session_id)
+
+
+def _gives_way(session: Session, lane: Lane) -> bool:
+    """Whether the card must wait after a failure, while everything else in the thread goes on."""
+    return session.thread.status_ts is not None and asyncio.get_running_loop().time() < lane.no_picture_before
 
 
 def _remember(memory: OrderedDict[K, V], key: K, value: V) -> None:

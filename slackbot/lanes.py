@@ -27,6 +27,8 @@ class Lane:
         self.must_wait = False
         """Something failed: a new event is no reason to try before the wait is over."""
         self.failures = 0
+        self.no_picture_before = 0.0
+        """By the loop's clock: until then no card is drawn, and whatever else is owed goes on without it."""
 
     def back_off_seconds(self, base_seconds: float, most_seconds: float, factor: float = 2.0) -> float:
         """The pause after one more failure: growing, and bounded."""

@@ -25,6 +25,10 @@ log = structlog.get_logger()
 STARTING_SECONDS = 1.0
 """Between two looks at the tasks while any session is starting."""
 
+AWAY_SECONDS = 14 * 24 * 3600
+"""How long ago an item may have expired that a bot which was away still looks for. DynamoDB removes them some day.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html"""
+
 _BATCH = 100
 
 
@@ -57,6 +61,18 @@ class Reconciler:
         self._orphans: dict[str, float] = {}
         self._outages: set[str] = set()
         self._starting: set[str] = set()
+        self._is_rescued = False
+
+    async def rescue(self) -> None:
+        """What expired while no bot was there, and is not over: once, before anything is taken for an orphan."""
+        now = int(self._now())
+        late = [entry async for entry in self._store.scan(now - AWAY_SECONDS, due_by=now) if entry.ttl <= now]
+        for entry in late:
+            try:
+                await self._engine.rescue(entry.session_id, entry.ttl - 1)
+            except DevflowError as error:
+                log.warning("session_unreadable", session_id=entry.session_id, why=error.summary)
+        self._is_rescued = True
 
     async def run(self) -> None:
         """Passes for ever. One session's trouble, or one system's outage, never ends it.
@@ -75,6 +91,8 @@ class Reconciler:
 
     async def run_once(self) -> None:
         """One whole pass."""
+        if not self._is_rescued:
+            await self._run_parts(("rescue", self.rescue))
         await self._run_parts(("due", self._visit_due), ("tasks", self._observe_tasks), ("orphans", self._stop_orphans))
 
     async def _run_parts(self, *parts: tuple[str, Callable[[], Awaitable[None]]]) -> None:
