@@ -1,4 +1,5 @@
-"""The long form: `python -m tests.faults --kills 300 --seed 1`, in worlds of some 30 kills, each with its own seed.
+"""The long form: `python -m tests.faults --kills 300 --seed 1`, in worlds of some 30 kills, each with its own seed,
+and then the flood: a thousand replies in a minute over fifty threads (`--kills 0`: the flood alone).
 
 Exit status 1 when anything did not hold; each fault is printed with the command that repeats its world.
 """
@@ -13,7 +14,9 @@ from collections import Counter
 from pathlib import Path
 
 from tests.faults.crash_run import Plan, crash_run
+from tests.faults.flood import FloodOutcome, flood
 from tests.faults.kill_points import SIDES, all_calls
+from tests.wire.bot_world import bot_world
 
 KILLS_A_WORLD = 30
 
@@ -26,6 +29,7 @@ def main() -> int:
     parser.add_argument("--lease", type=int, default=5, metavar="SECONDS", help="of what is owed (the product: 30)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep each world's files here")
     parser.add_argument("-v", "--verbose", action="store_true", help="a line for each kill")
+    parser.add_argument("--no-flood", dest="flood", action="store_false", help="kills alone")
     options = parser.parse_args()
     kills, points = 0, Counter[str]()
     faults, seed = 0, options.seed
@@ -45,10 +49,22 @@ def main() -> int:
         seed += 1
     every = [f"{call} {side}" for call in all_calls() for side in SIDES]
     missed = [point for point in every if not points[point]]
+    if options.flood:
+        flooded = asyncio.run(flood_alone(options.seed))
+        print(flooded, flush=True)
+        faults += len(flooded.faults)
     print(f"{kills} kills, {faults} faults; {len(every) - len(missed)} of {len(every)} points reached")
     if missed:
         print("not reached: " + ", ".join(missed))
     return 1 if faults else 0
+
+
+async def flood_alone(seed: int) -> FloodOutcome:
+    """The flood in a world of its own."""
+    with tempfile.TemporaryDirectory(prefix="devflow-flood-", ignore_cleanup_errors=True) as scratch:
+        async with bot_world(Path(scratch)) as world:
+            await world.start_bot()
+            return await flood(world, threads=50, replies=20, seconds=60.0, seed=seed)
 
 
 if __name__ == "__main__":
