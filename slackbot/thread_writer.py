@@ -18,6 +18,7 @@ from slackbot.core.errors import NotFound, PermanentError, TemporaryError, Threa
 from slackbot.core.joined_turns import joined_with
 from slackbot.core.ports import Chat, Message, Metadata
 from slackbot.core.session import Session, Turn, TurnState
+from slackbot.late_doubles import LateDoubles
 from slackbot.progress_board import ProgressBoard
 from slackbot.views.answer import answer, answer_metadata
 from slackbot.views.card import card, card_metadata
@@ -51,6 +52,7 @@ class ThreadWriter:
     def __init__(self, chat: Chat, board: ProgressBoard) -> None:
         self._chat = chat
         self._board = board
+        self._doubles = LateDoubles(chat)
         self._marked: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._attached: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._marking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -148,7 +150,7 @@ class ThreadWriter:
         look = look_first or turn.held
         found = await self._find(session, metadata.event_type, about) if look else None
         made = answer(session, turn, full_text=full_text)
-        ts = found.ts if found is not None else await self._post(session, made.view, metadata)
+        ts = found.ts if found is not None else await self._post(session, made.view, metadata, again=look_first)
         if turn.held and found is None:
             # Both may have posted, on two replicas: the first one stays.
             stays = await self._find(session, metadata.event_type, about)
@@ -171,7 +173,7 @@ class ThreadWriter:
             return None
         metadata = notice_metadata(session, due)
         found = None if first else await self._find(session, metadata.event_type, {"notice_id": due.notice_id})
-        ts = found.ts if found else await self._post(session, notice(session, due), metadata)
+        ts = found.ts if found else await self._post(session, notice(session, due), metadata, again=not first)
         if due.kind == "pull_request_opened":
             await self._refresh_answers(session)
         for turn in session.history:
@@ -197,7 +199,14 @@ class ThreadWriter:
             except (NotFound, PermanentError) as error:
                 log.info("answer_not_refreshed", session_id=session.session_id, why=error.summary)
 
-    async def _post(self, session: Session, view: View, metadata: Metadata) -> str:
+    async def _post(self, session: Session, view: View, metadata: Metadata, *, again: bool) -> str:
+        """As `_post_once`; `again`: it may have been posted before, though it was not found."""
+        ts = await self._post_once(session, view, metadata)
+        if again:
+            self._doubles.watch(session.thread.channel_id, session.thread.thread_ts, metadata, ts)
+        return ts
+
+    async def _post_once(self, session: Session, view: View, metadata: Metadata) -> str:
         """Posts into the thread; an unknown outcome is looked up before anything is repeated."""
         try:
             return await self._chat.post_message(
