@@ -1,6 +1,6 @@
 # DevFlow: `make sandbox` tries it, `make test` tests it. Everything is installed into .venv, with pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox demo test test-faults test-fuzz test-dynamodb-local lint bench clean agents test-agents editor test-editor
+.PHONY: help install sandbox demo test test-faults test-fuzz test-dynamodb-local test-github-schemas lint bench clean agents test-agents editor test-editor
 
 VENV := .venv
 RUN := $(VENV)/bin
@@ -46,6 +46,9 @@ agents: $(VENV)/.installed ## the coding agents claude, codex, gemini and openco
 test-agents: $(VENV)/.installed-dev ## each of those agents end to end, against scripted models
 	@test -x .agents/bin/opencode || PYTHON=$(RUN)/python sh tools/install_agents.sh
 	$(RUN)/python -m pytest -n 2 --dist loadgroup tests/agents
+
+test-github-schemas: $(VENV)/.installed-dev ## the GitHub stand-in against what GitHub publishes (needs npm)
+	$(RUN)/python tests/github_schemas/start.py
 
 lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(RUN)/ruff check .

@@ -99,9 +99,8 @@ class GithubLists(GithubCalls):
 
     def _listing(self, repo: PyGithubRepository, directory: str, ref: str) -> list[dict[str, Any]]:
         """https://docs.github.com/en/rest/repos/contents#get-repository-content"""
-        path = f"/contents/{directory}" if directory else "/contents"
         try:
-            found = self._tagged.get(repo, path, {"ref": ref})
+            found = self._tagged.get(repo, f"/contents/{directory}", {"ref": ref})
         except GithubException as error:
             if error.status == 404:
                 return []

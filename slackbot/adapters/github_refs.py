@@ -204,7 +204,9 @@ def _is_taken(repo: PyGithubRepository, ref: str, error: GithubException) -> boo
     parents = ["/".join(parts[:count]) for count in range(3, len(parts))]
     if any(_sha_of(repo, parent) is not None for parent in parents):
         return True
-    return any(True for _ in repo.get_git_matching_refs(f"{ref.removeprefix('refs/')}/"))
+    path = f"{repo.url}/git/matching-refs/{quote(ref.removeprefix('refs/'))}/"
+    _, below = repo.requester.requestJsonAndCheck("GET", path)
+    return bool(below)
 
 
 def _sha_of(repo: PyGithubRepository, ref: str) -> str | None:

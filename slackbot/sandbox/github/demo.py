@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from slackbot.sandbox.github.git_commands import NewCommit
+from slackbot.sandbox.github.review_store import Ways
 from slackbot.sandbox.github.server import GithubStandIn
 
 FIX_COMMAND = "sed -i.bak 's/Hello {name}/Hello, {name}/' hello.py && rm hello.py.bak && python3 -m unittest"
@@ -127,8 +128,18 @@ _HISTORY = (
 )
 
 
+_PEOPLE = (
+    ("ada-martin", "Ada Martin", True),
+    ("jun-sato", "Jun Sato", True),
+    ("mallory", "Mallory Marsh", False),
+)
+"""Two who may review, and one who only passes by."""
+
+
 async def seed_demo(stand_in: GithubStandIn) -> None:
-    """Makes the demo repositories that are not there yet; what is there is left as it is."""
+    """Makes the people and the demo repositories that are not there yet; what is there is left as it is."""
+    for login, name, collaborator in _PEOPLE:
+        stand_in.world.store.reviews.add_person(login, name, collaborator=collaborator)
     there = {row.full_name for row in stand_in.repositories()}
     today = datetime.fromtimestamp(stand_in.world.now(), UTC).replace(hour=9, minute=0, second=0, microsecond=0)
 
@@ -146,7 +157,8 @@ async def seed_demo(stand_in: GithubStandIn) -> None:
 
     if "demo/hello" not in there:
         description = "A greeting with one failing test: something to try DevFlow on"
-        await stand_in.create_repository("demo/hello", commits=commits(), description=description)
+        made = await stand_in.create_repository("demo/hello", commits=commits(), description=description)
+        stand_in.world.store.reviews.set_ways(made.id, Ways(ci=("test", "lint")))
     if "demo/empty" not in there:
         await stand_in.create_repository("demo/empty", empty=True, description="No commits yet")
     if "demo/archived" not in there:

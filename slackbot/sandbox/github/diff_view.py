@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from slackbot.sandbox.github.git_diff import ChangedFile
-from slackbot.sandbox.github.page_parts import Child, Html, changes_sum, count, el, link, repository_path
+from slackbot.sandbox.github.page_parts import Child, Html, changes_sum, count, el, link, markup, repository_path
 from slackbot.sandbox.github.store import RepositoryRow
 
 _HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
@@ -26,7 +27,15 @@ class _Line:
     marked: tuple[int, int] | None = None
 
 
-def diff_view(row: RepositoryRow, files: Sequence[ChangedFile], head_sha: str) -> Html:
+class LineView(Protocol):
+    """What a page adds to the lines of the new side."""
+
+    def number(self, path: str, line: int) -> Child: ...
+
+    def below(self, path: str, line: int) -> Html | None: ...
+
+
+def diff_view(row: RepositoryRow, files: Sequence[ChangedFile], head_sha: str, lines: LineView | None = None) -> Html:
     """The summary line and all files, each to be folded."""
     shown = files[:_FILES_SHOWN]
     additions, deletions = sum(file.additions for file in files), sum(file.deletions for file in files)
@@ -38,10 +47,10 @@ def diff_view(row: RepositoryRow, files: Sequence[ChangedFile], head_sha: str) -
         f" (the first {_FILES_SHOWN} are shown)" if len(files) > _FILES_SHOWN else None,
         class_="diffsum",
     )
-    return el("div", summary, [_file(row, file, head_sha) for file in shown], class_="diff")
+    return el("div", summary, [_file(row, file, head_sha, lines) for file in shown], class_="diff")
 
 
-def _file(row: RepositoryRow, file: ChangedFile, head_sha: str) -> Html:
+def _file(row: RepositoryRow, file: ChangedFile, head_sha: str, view: LineView | None) -> Html:
     name: Child = file.filename
     if file.status != "removed":
         name = link(repository_path(row, "blob", head_sha, file.filename), file.filename)
@@ -55,7 +64,7 @@ def _file(row: RepositoryRow, file: ChangedFile, head_sha: str) -> Html:
             changes_sum(file.additions, file.deletions),
             _bar(file),
         ),
-        _patch(file),
+        _patch(file, view),
         open=True,
         class_="file",
     )
@@ -72,7 +81,7 @@ def _bar(file: ChangedFile) -> Html:
     return el("span", [el("i", class_=cell) for cell in cells], class_="bar", aria_hidden="true")
 
 
-def _patch(file: ChangedFile) -> Html:
+def _patch(file: ChangedFile, view: LineView | None) -> Html:
     if file.patch is None:
         if file.binary:
             note = "A binary file: not shown."
@@ -84,7 +93,7 @@ def _patch(file: ChangedFile) -> Html:
     lines = list(_lines(file.patch))
     cut = len(lines) > _LINES_SHOWN
     _mark_words(lines)
-    rows = [_row(line) for line in lines[:_LINES_SHOWN]]
+    rows = [_row(line, file.filename, view) for line in lines[:_LINES_SHOWN]]
     more = el("p", f"{len(lines) - _LINES_SHOWN:,} more lines are not shown.", class_="note") if cut else None
     return el("div", el("table", el("tbody", rows)), more, class_="patch")
 
@@ -138,12 +147,19 @@ def _mark_pair(before: _Line, after: _Line) -> None:
         after.marked = head, len(after.text) - tail
 
 
-def _row(line: _Line) -> Html:
+def _row(line: _Line, path: str, view: LineView | None) -> Html:
     if line.kind == "hunk":
         return el("tr", el("td", colspan=2), el("td", line.text), class_="hunk")
     text: Child = line.text
     if line.marked and line.marked[0] < line.marked[1]:
         first, last = line.marked
         text = [line.text[:first], el("mark", line.text[first:last]), line.text[last:]]
-    numbers = [el("td", "" if number is None else str(number), class_="no") for number in (line.old, line.new)]
-    return el("tr", numbers, el("td", text), class_=line.kind)
+    old: Child = "" if line.old is None else str(line.old)
+    new: Child = "" if line.new is None else str(line.new)
+    below = None
+    if view is not None and line.new is not None:
+        new = view.number(path, line.new)
+        if (more := view.below(path, line.new)) is not None:
+            below = el("tr", el("td", more, colspan=3), class_="talk-row")
+    shown = el("tr", el("td", old, class_="no"), el("td", new, class_="no"), el("td", text), class_=line.kind)
+    return markup([shown, below])

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from slackbot.sandbox.github import markdown
 from slackbot.sandbox.github.diff_view import diff_view
 from slackbot.sandbox.github.git_commands import GitRepository
-from slackbot.sandbox.github.page_base import SAFE_HEADERS, answer, columns, find, missing
+from slackbot.sandbox.github.page_base import answer, columns, find, missing
 from slackbot.sandbox.github.page_parts import (
     Child,
     Html,
@@ -26,13 +25,15 @@ from slackbot.sandbox.github.page_parts import (
     heading,
     link,
     pull_list,
-    pull_state,
     repository_badges,
     repository_path,
 )
+from slackbot.sandbox.github.page_pulls import PullPages
+from slackbot.sandbox.github.page_rules import rules_card
 from slackbot.sandbox.github.page_trees import TreePages
 from slackbot.sandbox.github.rest_base import base_of
-from slackbot.sandbox.github.store import PullRow, RepositoryRow
+from slackbot.sandbox.github.reviewing import Reviewing
+from slackbot.sandbox.github.store import RepositoryRow
 from slackbot.sandbox.github.world import World
 
 _STATIC = Path(__file__).parent / "static"
@@ -44,11 +45,12 @@ _PULL_COMMITS_SHOWN = 250
 
 
 class Pages:
-    """Everything is read afresh at each request; the only change a page can make is to install the App."""
+    """Everything is read afresh at each request. `page_pulls.py` and `page_actions.py` hold what changes something."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, reviewing: Reviewing) -> None:
         self._world = world
         self._trees = TreePages(world)
+        self._pulls = PullPages(world, reviewing)
 
     def add_to(self, app: web.Application) -> None:
         get = app.router.add_get
@@ -58,9 +60,7 @@ class Pages:
         get("/apps/{slug}/installations/new", self._installations)
         app.router.add_post("/apps/{slug}/installations", self._install)
         get("/{owner}/{name}", self._repository)
-        get("/{owner}/{name}/pulls", self._pulls)
-        get("/{owner}/{name}/pull/{number:[0-9]{1,9}}.diff", self._pull_diff)
-        get("/{owner}/{name}/pull/{number:[0-9]{1,9}}", self._pull)
+        self._pulls.add_to(app)
         get("/{owner}/{name}/compare/{basehead:.+}", self._compare)
         self._trees.add_to(app)
         get("/{rest:.*}", self._nowhere)
@@ -127,6 +127,7 @@ class Pages:
                 extra=link(repository_path(row, "pulls"), f"all {len(pulls)}") if len(pulls) > _PULLS_SHOWN else None,
             ),
             await self._branches(row, git, len(branches)),
+            rules_card(row, self._world.store.reviews),
         ]
         if head is None:
             empty = el(
@@ -159,74 +160,6 @@ class Pages:
         more = el("p", f"and {total - len(entries)} more", class_="note") if total > len(entries) else None
         none = el("p", "None yet.", class_="note") if not entries else None
         return card("Branches", el("ul", entries, class_="branches") if entries else none, more)
-
-    # ----------------------------------------------------------------------------- pull requests
-
-    async def _pulls(self, request: web.Request) -> web.Response:
-        row = find(request, self._world)
-        pulls = self._world.store.pulls(row.id)
-        sections = []
-        for title, chosen in (
-            ("Open", [pull for pull in pulls if pull.state == "open"]),
-            ("Closed", [pull for pull in pulls if pull.state == "closed"]),
-        ):
-            body = pull_list(row, chosen, self._world.now()) if chosen else el("p", "None.", class_="note")
-            sections.append(card(f"{title} ({len(chosen)})", body))
-        place = heading(row, el("h1", "Pull requests"), trail=[("pulls", None)])
-        return answer(f"Pull requests · {row.full_name}", place, sections)
-
-    def _find_pull(self, request: web.Request) -> tuple[RepositoryRow, PullRow]:
-        row = find(request, self._world)
-        pull = self._world.store.pull(row.id, int(request.match_info["number"]))
-        if pull is None:
-            raise missing(f"{row.full_name} has no pull request of this number.")
-        return row, pull
-
-    async def _pull_diff(self, request: web.Request) -> web.Response:
-        row, pull = self._find_pull(request)
-        git = self._world.git(row)
-        start = await git.merge_base(pull.base_sha, pull.head_sha)
-        text = await git.diff_text(start or pull.base_sha, pull.head_sha)
-        return web.Response(body=text, content_type="text/plain", charset="utf-8", headers=SAFE_HEADERS)
-
-    async def _pull(self, request: web.Request) -> web.Response:
-        row, pull = self._find_pull(request)
-        git = self._world.git(row)
-        difference = await git.compare(pull.base_sha, pull.head_sha)
-        commits = await git.commits(pull.head_sha, without=pull.base_sha, limit=_PULL_COMMITS_SHOWN)
-        now = self._world.now()
-        title = el("h1", pull.title, " ", el("span", f"#{pull.number}", class_="faint"))
-        wants = "merged" if pull.merged else "wants to merge"
-        facts = el(
-            "p",
-            pull_state(pull),
-            el("b", pull.login),
-            f" {wants} {count(len(commits), 'commit')} into ",
-            link(repository_path(row, "tree", pull.base_ref), pull.base_ref, class_="ref"),
-            " from ",
-            link(repository_path(row, "tree", pull.head_ref), pull.head_ref, class_="ref"),
-            el("span", " · opened ", ago(pull.created_at, now), class_="faint"),
-            class_="facts",
-        )
-        body = (
-            markdown.render(pull.body, lambda target: repository_path(row, "blob", pull.head_sha, target))
-            if pull.body
-            else el("p", "No description.", class_="note")
-        )
-        merges = None
-        if pull.state == "open":
-            clean = await git.merges_cleanly(pull.base_sha, pull.head_sha)
-            if clean is not None:
-                words = "Merges without conflicts" if clean else "Conflicts with its base"
-                merges = badge(words, "open" if clean else "warn")
-        return answer(
-            f"{pull.title} · #{pull.number}",
-            heading(row, title, trail=[("pulls", repository_path(row, "pulls")), (f"#{pull.number}", None)]),
-            facts,
-            card("Description", body, extra=merges),
-            card(f"Commits ({len(commits)})", commit_list(row, commits[::-1], now)),
-            diff_view(row, difference.files, pull.head_sha),
-        )
 
     async def _compare(self, request: web.Request) -> web.Response:
         row = find(request, self._world)

@@ -35,7 +35,6 @@ class ContentRoutes:
 
     def add_to(self, app: web.Application) -> None:
         for path in REPOSITORY_PATHS:
-            app.router.add_get(path + "/contents", self._get)
             app.router.add_get(path + "/contents/{path:.*}", self._get)
 
     async def _get(self, request: web.Request) -> web.Response:

@@ -11,8 +11,8 @@ from typing import Any
 from aiohttp import web
 
 from slackbot.sandbox.github import rest_shapes as shapes
-from slackbot.sandbox.github.git_commands import Difference
 from slackbot.sandbox.github.happenings import Happening
+from slackbot.sandbox.github.pull_shapes import PullShapes
 from slackbot.sandbox.github.rest_base import (
     REPOSITORY_PATHS,
     ApiError,
@@ -25,7 +25,6 @@ from slackbot.sandbox.github.rest_base import (
     repository_of,
     slice_of,
 )
-from slackbot.sandbox.github.review_shapes import Context
 from slackbot.sandbox.github.store import PullRow, RepositoryRow
 from slackbot.sandbox.github.world import World
 
@@ -65,8 +64,9 @@ class PullRoutes:
             pulls.sort(key=lambda pull: pull.updated_at, reverse=True)
         if query.get("direction") == "asc":
             pulls.reverse()
-        repo = await self._repository(request, row)
-        listed = [self._shape(request, row, pull, repo) for pull in slice_of(request, pulls)]
+        shaped = self._shapes(request)
+        repository = await shaped.repository(row)
+        listed = [shaped.listed(row, pull, repository) for pull in slice_of(request, pulls)]
         return web.json_response(listed, headers=paged(request, len(pulls)))
 
     async def _create(self, request: web.Request) -> web.Response:
@@ -109,11 +109,11 @@ class PullRoutes:
                 raise _refused(f"A pull request already exists for {row.account.login}:{head_ref}.")
             await git.update_ref(f"refs/pull/{made.number}/head", head_sha)
         self._world.tell(Happening("pull_request", "opened", row, self._world.app_login, made))
-        return web.json_response(await self._full(request, row, made), status=201)
+        return web.json_response(await self._shapes(request).full(row, made), status=201)
 
     async def _get(self, request: web.Request) -> web.Response:
         row, pull = self._find(request)
-        return web.json_response(await self._full(request, row, pull))
+        return web.json_response(await self._shapes(request).full(row, pull))
 
     async def _edit(self, request: web.Request) -> web.Response:
         """https://docs.github.com/en/rest/pulls/pulls#update-a-pull-request"""
@@ -144,7 +144,7 @@ class PullRoutes:
                 after = self._world.store.pull(row.id, pull.number)
                 self._world.tell(Happening("pull_request", action, row, self._world.app_login, after))
             await self._world.after_push(row)
-        return web.json_response(await self._full(request, *self._find(request)))
+        return web.json_response(await self._shapes(request).full(*self._find(request)))
 
     async def _commits(self, request: web.Request) -> web.Response:
         row, pull = self._find(request)
@@ -166,61 +166,8 @@ class PullRoutes:
             raise not_found()
         return row, pull
 
-    async def _repository(self, request: web.Request, row: RepositoryRow) -> Json:
-        return shapes.repository(
-            base_of(request),
-            row,
-            size=await self._world.size_kilobytes(row),
-            open_pulls=len(self._world.store.pulls(row.id, state="open")),
-            caller=caller_of(request),
-        )
-
-    async def listed(self, request: web.Request, row: RepositoryRow, pull: PullRow) -> Json:
-        """A pull request as lists show it."""
-        return self._shape(request, row, pull, await self._repository(request, row))
-
-    def _author(self, request: web.Request) -> Json:
-        return shapes.user(base_of(request), self._world.app_login, shapes.APP_USER_ID, "Bot")
-
-    def _shape(self, request: web.Request, row: RepositoryRow, pull: PullRow, repo: Json) -> Json:
-        context = Context(base_of(request), self._world.app_login, self._world.store.reviews)
-        reviewers = [context.user(login) for login in context.store.requested(pull.id)]
-        shape = shapes.pull(base_of(request), row, pull, repo, self._author(request))
-        return {**shape, "requested_reviewers": reviewers}
-
-    async def _full(self, request: web.Request, row: RepositoryRow, pull: PullRow) -> Json:
-        git = self._world.git(row)
-        difference = await git.compare(pull.base_sha, pull.head_sha, patches=False)
-        clean = await self._world.merges(pull) if pull.state == "open" else None
-        repo = await self._repository(request, row)
-        all_comments = self._world.store.reviews.all_comments(pull.id)
-        return self._shape(request, row, pull, repo) | {
-            "merged": pull.merged,
-            "mergeable": clean,
-            "rebaseable": clean,
-            "mergeable_state": _mergeable_state(pull, clean, difference),
-            "merged_by": self._merged_by(request, pull),
-            "comments": len(self._world.store.reviews.comments(pull.id)),
-            "review_comments": len([one for one in all_comments if one.thread_id is not None]),
-            "maintainer_can_modify": False,
-            "commits": difference.ahead_by,
-            "additions": sum(file.additions for file in difference.files),
-            "deletions": sum(file.deletions for file in difference.files),
-            "changed_files": len(difference.files),
-        }
-
-    def _merged_by(self, request: web.Request, pull: PullRow) -> Json | None:
-        context = Context(base_of(request), self._world.app_login, self._world.store.reviews)
-        return context.user(pull.merged_by) if pull.merged and pull.merged_by else None
-
-
-def _mergeable_state(pull: PullRow, clean: bool | None, difference: Difference) -> str:
-    """https://docs.github.com/en/graphql/reference/enums#mergestatestatus (lower case in REST)"""
-    if clean is None:
-        return "unknown"
-    if not clean:
-        return "dirty"
-    return "draft" if pull.draft else "clean"
+    def _shapes(self, request: web.Request) -> PullShapes:
+        return PullShapes(self._world, base_of(request), caller_of(request))
 
 
 def _check_text(wanted: Json) -> None:

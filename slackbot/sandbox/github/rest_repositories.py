@@ -118,8 +118,8 @@ class RepositoryRoutes:
         prefix = "refs/" + request.match_info["ref"]
         refs = await self._world.git(row).refs("refs/")
         found = sorted((ref, sha) for ref, sha in refs.items() if ref.startswith(prefix) and _is_public(ref))
-        listed = [shapes.git_ref(base_of(request), row, ref, sha) for ref, sha in slice_of(request, found)]
-        return web.json_response(listed, headers=paged(request, len(found)))
+        # All of them: GitHub has no pages here.
+        return web.json_response([shapes.git_ref(base_of(request), row, ref, sha) for ref, sha in found])
 
     async def _create_ref(self, request: web.Request) -> web.Response:
         """https://docs.github.com/en/rest/git/refs#create-a-reference"""

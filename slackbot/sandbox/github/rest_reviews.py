@@ -9,18 +9,19 @@ from __future__ import annotations
 from aiohttp import web
 
 from slackbot.sandbox.github import review_shapes as shapes
+from slackbot.sandbox.github.pull_shapes import PullShapes
 from slackbot.sandbox.github.rest_base import (
     REPOSITORY_PATHS,
     ApiError,
     Json,
     base_of,
     body_of,
+    caller_of,
     not_found,
     paged,
     repository_of,
     slice_of,
 )
-from slackbot.sandbox.github.rest_pulls import PullRoutes
 from slackbot.sandbox.github.reviewing import METHODS, Refusal, Reviewing
 from slackbot.sandbox.github.store import PullRow, RepositoryRow
 from slackbot.sandbox.github.world import World
@@ -29,12 +30,11 @@ _BODY_CHARACTERS = 65_536
 
 
 class ReviewRoutes:
-    """Data comes from the store; `Reviewing` writes to it. `pulls` shapes a whole pull request."""
+    """Data comes from the store; `Reviewing` writes to it."""
 
-    def __init__(self, world: World, reviewing: Reviewing, pulls: PullRoutes) -> None:
+    def __init__(self, world: World, reviewing: Reviewing) -> None:
         self._world = world
         self._reviewing = reviewing
-        self._pulls = pulls
 
     def add_to(self, app: web.Application) -> None:
         for path in REPOSITORY_PATHS:
@@ -96,7 +96,8 @@ class ReviewRoutes:
             self._reviewing.request_reviews(row, pull, wanted, self._world.app_login)
         except Refusal as refusal:
             raise ApiError(refusal.status, refusal.message) from None
-        return web.json_response(await self._pulls.listed(request, *self._find(request)), status=201)
+        shaped = PullShapes(self._world, base_of(request), caller_of(request))
+        return web.json_response(shaped.listed(*self._find(request), await shaped.repository(row)), status=201)
 
     async def _merge(self, request: web.Request) -> web.Response:
         """https://docs.github.com/en/rest/pulls/pulls#merge-a-pull-request"""

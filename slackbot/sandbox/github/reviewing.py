@@ -61,12 +61,8 @@ class Reviewing:
         self, row: RepositoryRow, pull: PullRow, login: str, path: str, line: int, body: str
     ) -> CommentRow:
         """Begins a thread; as on GitHub a review without words stands round a single comment."""
-        now = self._world.now()
-        review = self._store.add_review(
-            pull_id=pull.id, login=login, state="COMMENTED", body="", commit_sha=pull.head_sha, submitted_at=now
-        )
         thread = self._store.add_thread(pull_id=pull.id, path=path, line=line, commit_sha=pull.head_sha)
-        return self._comment(row, pull, login, body, thread, review)
+        return self._comment(row, pull, login, body, thread)
 
     def reply(self, row: RepositoryRow, pull: PullRow, login: str, comment_id: int, body: str) -> CommentRow:
         """Answers in the thread of a comment, which must be its first. LookupError when there is none."""
@@ -74,16 +70,17 @@ class Reviewing:
         first = next((one for one in self._store.all_comments(pull.id) if one.id == comment_id), None)
         if first is None or first.thread_id is None or self._store.comments(pull.id, first.thread_id)[0] != first:
             raise LookupError(comment_id)
-        return self._comment(row, pull, login, body, threads[first.thread_id], None)
+        return self._comment(row, pull, login, body, threads[first.thread_id])
 
-    def _comment(
-        self, row: RepositoryRow, pull: PullRow, login: str, body: str, thread: ThreadRow, review: ReviewRow | None
-    ) -> CommentRow:
+    def _comment(self, row: RepositoryRow, pull: PullRow, login: str, body: str, thread: ThreadRow) -> CommentRow:
         now = self._world.now()
+        review = self._store.add_review(
+            pull_id=pull.id, login=login, state="COMMENTED", body="", commit_sha=pull.head_sha, submitted_at=now
+        )
         made = self._store.add_comment(
             pull_id=pull.id,
             thread_id=thread.id,
-            review_id=review.id if review else None,
+            review_id=review.id,
             login=login,
             body=body,
             created_at=now,

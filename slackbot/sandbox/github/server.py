@@ -33,6 +33,7 @@ from slackbot.sandbox.github.rest_repositories import RepositoryRoutes
 from slackbot.sandbox.github.rest_reviews import ReviewRoutes
 from slackbot.sandbox.github.reviewing import Reviewing
 from slackbot.sandbox.github.store import RepositoryRow
+from slackbot.sandbox.github.webhook_sender import WebhookSender
 from slackbot.sandbox.github.world import World
 
 _LOOPBACK = re.compile(r"(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]{1,5})?\Z", re.IGNORECASE)
@@ -72,6 +73,7 @@ class GithubStandIn:
         self.world = World(state_dir, app_id=app_id, app_slug=app_slug, clock=clock)
         self.reviewing = Reviewing(self.world)
         self.world.listeners.append(self._ci_begins)
+        self._webhook: WebhookSender | None = None
         self.private_key_pem = ""
 
     @property
@@ -93,17 +95,16 @@ class GithubStandIn:
         app = web.Application(
             middlewares=[_loopback_only, *self._middlewares, guard.middleware], client_max_size=_JSON_LIMIT_BYTES
         )
-        pulls = PullRoutes(self.world)
         for rooms in (
             AppRoutes(self.world, guard),
             RepositoryRoutes(self.world),
-            pulls,
-            ReviewRoutes(self.world, self.reviewing, pulls),
+            PullRoutes(self.world),
+            ReviewRoutes(self.world, self.reviewing),
             CheckRoutes(self.world),
             ContentRoutes(self.world),
             GraphqlApi(self.world, guard, self.reviewing),
             GitHttp(self.world),
-            Pages(self.world),
+            Pages(self.world, self.reviewing),
         ):
             rooms.add_to(app)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=2.0)
@@ -117,8 +118,16 @@ class GithubStandIn:
         self._runner = runner
         self._port = runner.addresses[0][1]
 
+    def send_webhooks(self, url: str, secret: str) -> None:
+        """From now on what happens is sent there, signed as GitHub signs. Call it after `start`."""
+        self._webhook = WebhookSender(self.world, url, secret, lambda: self.url)
+        self.world.listeners.append(self._webhook.listen)
+        self._webhook.start()
+
     async def stop(self) -> None:
         """Ends requests under way (2 s at most) and closes the store; harmless when it never started."""
+        if self._webhook is not None:
+            await self._webhook.stop()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

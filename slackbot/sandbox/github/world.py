@@ -66,6 +66,7 @@ class World:
         self.store = Store(state_dir / "github.sqlite3")
         self._locks: dict[int, asyncio.Lock] = {}
         self.listeners: list[Callable[[Happening], None]] = []
+        self._branches: dict[int, dict[str, str]] = {}
         self._merges: dict[tuple[int, str, str], bool | None] = {}
 
     @property
@@ -133,6 +134,7 @@ class World:
             await git.create(default_branch)
             if commits:
                 await git.commit_files(default_branch, commits)
+            self._branches[row.id] = await git.branches()
         except BaseException:
             self.store.remove_repository(row.id)
             shutil.rmtree(git.path, ignore_errors=True)
@@ -206,12 +208,23 @@ class World:
         git = self.git(repository)
         async with self.lock(repository):
             branches = await git.branches()
+            self._tell_pushes(repository, branches)
             self.store.set_repository(repository.id, pushed_at=self.now())
             for pull in self.store.pulls(repository.id, state="open"):
                 action = await self._follow(git, pull, branches.get(pull.head_ref), branches.get(pull.base_ref))
                 if action:
                     after = self.store.pull(repository.id, pull.number)
-                    self.tell(Happening("pull_request", action, repository, self.app_login, after))
+                    rows = {"before": pull.head_sha}
+                    self.tell(Happening("pull_request", action, repository, self.app_login, after, rows))
+
+    def _tell_pushes(self, repository: RepositoryRow, branches: dict[str, str]) -> None:
+        """What moved since the last look; nothing at the first look of this process."""
+        before = self._branches.get(repository.id, branches)
+        self._branches[repository.id] = branches
+        for name in {*before, *branches}:
+            if before.get(name) != branches.get(name):
+                rows = {"ref": f"refs/heads/{name}", "before": before.get(name), "after": branches.get(name)}
+                self.tell(Happening("push", "", repository, self.app_login, None, rows))
 
     async def _follow(self, git: GitRepository, pull: PullRow, head: str | None, base: str | None) -> str:
         """What happened to the pull request, as GitHub's event calls it; "" for nothing."""
