@@ -73,7 +73,8 @@ def measure() -> Sequence[Row]:
 async def _measure(directory: Path) -> list[Row]:
     numbers = itertools.count(1)
     store = SqliteStore(directory / "sessions.sqlite3")
-    stored_bytes = len(json.dumps(to_item(_with_reply(_session(next(numbers)))), separators=(",", ":")))
+    replied = _with_reply(_with_reply(_session(next(numbers))), number=2)
+    stored_bytes = len(json.dumps(to_item(replied), separators=(",", ":")))
     tokens = {"SLACK_BOT_TOKEN": "xoxb-bench", "SLACK_APP_TOKEN": "xapp-bench"}
     ours = [sys.executable, "-m", "slackbot", "run"]
     bare = [sys.executable, "-m", "benchmarks.bare_app", str(directory / "bare.sqlite3"), str(stored_bytes)]
@@ -89,7 +90,9 @@ async def _measure(directory: Path) -> list[Row]:
                 for level in LEVELS:
                     for slack in (devflow_slack, bare_slack):
                         sessions = await _sessions(store, numbers, REPLIES)
-                        await _converse(slack, sessions, level, samples[slack, level])
+                        # Somebody spoke in each thread before, as in every thread but a new one.
+                        await _converse(slack, sessions, level, Sample())
+                        await _converse(slack, sessions, level, samples[slack, level], number=2)
                         if slack is devflow_slack:
                             await _check_stored(store, sessions)
     finally:
@@ -111,9 +114,11 @@ def _rows(level: int, ours: Sample, bare: Sample) -> Iterator[Row]:
     yield Row(f"{level} in flight, replies a second", f"{mine:.0f}", f"{other:.0f}", f"{mine / other:.2f}")
 
 
-async def _converse(slack: SlackSocket, sessions: Sequence[Session], in_flight: int, sample: Sample) -> None:
-    """One reply to each session, always `in_flight` of them unacknowledged."""
-    events = iter([_event(session) for session in sessions])
+async def _converse(
+    slack: SlackSocket, sessions: Sequence[Session], in_flight: int, sample: Sample, number: int = 1
+) -> None:
+    """One reply to each session (its reply `number`), always `in_flight` of them unacknowledged."""
+    events = iter([_event(session, number) for session in sessions])
 
     async def send_one_by_one() -> None:
         for event in events:
@@ -131,7 +136,7 @@ async def _check_stored(store: SqliteStore, sessions: Sequence[Session]) -> None
     """A refusal is acknowledged, too, and would be quick."""
     for session in sessions:
         item = await store.get(session.session_id, int(time.time()))
-        if item is None or len(item["history"]) != len(session.history) + 1:
+        if item is None or len(item["history"]) != len(session.history) + 2:
             raise RuntimeError(f"the reply to session {session.session_id} was acknowledged, but is not in the store")
 
 
@@ -191,14 +196,15 @@ def _session(number: int) -> Session:
     return replace(session, thread=replace(session.thread, card=card_key(session)))
 
 
-def _event(session: Session) -> dict[str, Any]:
-    """What Slack sends for a reply. https://docs.slack.dev/reference/events/message/"""
+def _event(session: Session, number: int = 1) -> dict[str, Any]:
+    """What Slack sends for the thread's reply `number`. https://docs.slack.dev/reference/events/message/"""
     thread_ts = session.thread.thread_ts
-    seconds, _, number = thread_ts.partition(".")
+    seconds, _, fraction = thread_ts.partition(".")
+    ts = f"{int(seconds) + number}.{fraction}"
     return {
         "type": "message",
         "user": session.user_id,
-        "ts": f"{int(seconds) + 1}.{number}",
+        "ts": ts,
         "client_msg_id": session.session_id,
         "text": PROMPT,
         "team": TEAM_ID,
@@ -212,13 +218,13 @@ def _event(session: Session) -> dict[str, Any]:
         "thread_ts": thread_ts,
         "parent_user_id": "U0BOT",
         "channel": CHANNEL_ID,
-        "event_ts": f"{int(seconds) + 1}.{number}",
+        "event_ts": ts,
         "channel_type": "channel",
     }
 
 
-def _with_reply(session: Session) -> Session:
-    event = _event(session)
+def _with_reply(session: Session, number: int = 1) -> Session:
+    event = _event(session, number)
     turn_id = f"{CHANNEL_ID}:{event['ts']}"
     prompt = ev.PromptReceived(turn_id, session.user_id, event["text"], prompt_ts=event["ts"])
     return decide(session, prompt, session.created_at)

@@ -10,7 +10,6 @@ import asyncio
 import random
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
 
@@ -21,14 +20,16 @@ from slackbot.core.deadlines import next_deadline
 from slackbot.core.effects import Effect, MakeBranch, RunTask, UpdateCard, is_lasting, owed
 from slackbot.core.errors import DevflowError, IllegalTransition, NotFound, TemporaryError
 from slackbot.core.history_budget import fit
-from slackbot.core.item import BUDGET_BYTES, from_item, item_size_bytes, to_item
+from slackbot.core.item import BUDGET_BYTES, from_item, session_size_bytes, to_item
 from slackbot.core.ports import Item, SessionStore
 from slackbot.core.repository_policy import LimitsOf
 from slackbot.core.session import TTL_SECONDS, Lease, Session, card_key
 from slackbot.core.transitions import decide
+from slackbot.core.values import replace
 from slackbot.lanes import Lane, Lanes
 from slackbot.outages import STORE, Outages, system_of
 from slackbot.quiet_time import QuietTime
+from slackbot.recollection import Recollection
 
 log = structlog.get_logger()
 
@@ -47,6 +48,10 @@ _MAX_REMEMBERED = 20_000
 
 class NotYet(Exception):
     """The effect was performed, and what it leads to is not to be seen yet: look again soon."""
+
+
+class Overtaken(Exception):
+    """The session is not as it was recalled, or nothing would change: load it, and decide on that."""
 
 
 class PerformsEffects(Protocol):
@@ -96,6 +101,7 @@ class Engine:
         self._fresh: OrderedDict[tuple[str, Effect], None] = OrderedDict()
         self._told_cards: OrderedDict[str, str] = OrderedDict()
         self._followed_up_soon: list[tuple[Session | None, Session]] = []
+        self._recollection = Recollection()
         self._quiet = QuietTime(lambda session_id: self._lanes.kick(session_id, "thread"))
 
     # --------------------------------------------------------------------------------- sessions
@@ -109,13 +115,21 @@ class Engine:
     async def load(self, session_id: str) -> Session | None:
         """The session as it is stored, or None when there is none (any more)."""
         item = await self._store.get(session_id, self.now())
-        return from_item(item) if item is not None else None
+        if item is None:
+            self._recollection.drop(session_id)
+            return None
+        return from_item(item)
+
+    def recalled(self, session_id: str) -> Session | None:
+        """The live session as this process last wrote it, if it did so lately; it may have changed since."""
+        return self._recollection.get(session_id, self.now())
 
     async def create(self, session: Session) -> bool:
         """Stores a new session and begins what it is owed; False when its thread has one already."""
-        sealed, item = self._sealed(session)
+        sealed, item, size_bytes = self._sealed(session)
         if not await self._store.create(item, self.now()):
             return False
+        self._recollection.keep(sealed, size_bytes, self.now())
         self._saved(None, sealed)
         return True
 
@@ -145,9 +159,7 @@ class Engine:
         on it, so one that changed meanwhile is read after all.
         Raises what `decide` raises, with nothing changed, and `NotFound` where there is no such session.
         """
-        lock = self._locks.get(session_id)
-        if lock is None:
-            lock = self._locks[session_id] = asyncio.Lock()
+        lock = self._lock(session_id)
         if lock.locked():
             read = None
         async with lock:
@@ -159,14 +171,26 @@ class Engine:
                 after = decide(before, event, self.now())
                 if after is before and not self._must_touch(before, event):
                     return before
-                sealed, item = self._sealed(after)
-                if await self._store.replace(item, before.write_version):
-                    if before.lease is not None and not self._is_mine(before.lease):
-                        self._forget_fresh(before)
-                    self._saved(before, sealed)
-                    return sealed
+                saved = await self._save(before, after)
+                if saved is not None:
+                    return saved
                 await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311  spreads replicas, guards nothing
         raise TemporaryError("This session is being changed by too many at once.", "Try again in a moment.")
+
+    async def handle_recalled(self, session: Session, event: ev.Event) -> Session:
+        """As `handle`, on a session as `recalled` gave it, and without reading it.
+
+        `Overtaken` when it is not so any more, or when nothing would change: then what the store says decides. What
+        `decide` raises may be due to the old state as well.
+        """
+        async with self._lock(session.session_id):
+            if self.recalled(session.session_id) is not session:
+                raise Overtaken
+            after = decide(session, event, self.now())
+            saved = await self._save(session, after) if after is not session else None
+        if saved is None:
+            raise Overtaken
+        return saved
 
     def check_forgettable(self, session: Session) -> None:
         """`IllegalTransition` for a live session, `TemporaryError` for one that still owes something to the world."""
@@ -184,6 +208,7 @@ class Engine:
             self.check_forgettable(session)
             if await self._store.delete(session_id, session.write_version):
                 self._told_cards.pop(session_id, None)
+                self._recollection.drop(session_id)
                 return session
         raise TemporaryError("This session is being changed by too many at once.", "Try again in a moment.")
 
@@ -209,15 +234,35 @@ class Engine:
 
     # ----------------------------------------------------------------------------------- saving
 
-    def _sealed(self, after: Session) -> tuple[Session, Item]:
-        """The session as it is to be written, and its item, which is small enough."""
+    def _lock(self, session_id: str) -> asyncio.Lock:
+        lock = self._locks.get(session_id)
+        if lock is None:
+            lock = self._locks[session_id] = asyncio.Lock()
+        return lock
+
+    async def _save(self, before: Session, after: Session) -> Session | None:
+        """Writes `after` over `before` and begins what follows; None when another write came between."""
+        sealed, item, size_bytes = self._sealed(after)
+        if not await self._store.replace(item, before.write_version):
+            self._recollection.drop(before.session_id)
+            return None
+        self._recollection.keep(sealed, size_bytes, self.now())
+        if before.lease is not None and not self._is_mine(before.lease):
+            self._forget_fresh(before)
+        self._saved(before, sealed)
+        return sealed
+
+    def _sealed(self, after: Session) -> tuple[Session, Item, int]:
+        """The session as it is to be written, and its item, which is small enough, with its size in bytes."""
         sealed = self._seal(after)
         item = to_item(sealed)
-        if item_size_bytes(item) > BUDGET_BYTES:
+        size_bytes = session_size_bytes(sealed, item)
+        if size_bytes > BUDGET_BYTES:
             # What had to leave the history may change what is owed, so it is sealed once more.
             sealed = self._seal(fit(after))
             item = to_item(sealed)
-        return sealed, item
+            size_bytes = session_size_bytes(sealed, item)
+        return sealed, item, size_bytes
 
     def _seal(self, after: Session) -> Session:
         """What every write carries: version, times, the lease for what is owed, the card as last drawn."""
@@ -424,7 +469,8 @@ class Engine:
     async def _take_lease(self, session: Session) -> None:
         """Takes or renews the lease for debts that another process left, or that took long."""
         mine = replace(session, lease=None)
-        _, item = self._sealed(mine)
+        _, item, _ = self._sealed(mine)
+        self._recollection.drop(session.session_id)
         if await self._store.replace(item, session.write_version):
             log.debug("lease_taken", session_id=session.session_id)
 

@@ -6,7 +6,6 @@ Listeners call it; it calls admission, the starter and the engine, and returns w
 from __future__ import annotations
 
 import asyncio
-import functools
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
@@ -20,12 +19,12 @@ from slackbot.audit import AuditLog
 from slackbot.core import command_text as ct
 from slackbot.core import events as ev
 from slackbot.core.access import Action, check_action
-from slackbot.core.errors import IllegalTransition, NotFound, Refused, UsageError
+from slackbot.core.errors import DevflowError, IllegalTransition, NotFound, Refused, TemporaryError, UsageError
 from slackbot.core.ports import IndexEntry, SessionStore
 from slackbot.core.session import Session, Status, derive_session_id
 from slackbot.core.wishes import EVENTS, Wish
 from slackbot.editor_links import EditorLinks
-from slackbot.engine import Engine
+from slackbot.engine import Engine, Overtaken
 from slackbot.forget_desk import ForgetDesk
 from slackbot.session_start import LostRoot, SessionStarter
 from slackbot.start_desk import StartDesk
@@ -256,16 +255,27 @@ class FrontDesk:
         """
         with self.refusals_audited("reply", reply.user_id, reply.channel_id, reply.thread_ts):
             async with self._in_order(reply.channel_id, reply.thread_ts):
-                return await self._reply(reply, lost)
+                recalled = self._engine.recalled(self.session_id_of(reply.channel_id, reply.thread_ts))
+                if recalled is not None:
+                    try:
+                        return await self._reply(reply, None, recalled)
+                    except TemporaryError:
+                        raise
+                    except (Overtaken, DevflowError) as error:
+                        # Nothing was changed. What a person is told is decided on what the store says.
+                        log.debug("recalled_in_vain", session_id=recalled.session_id, why=type(error).__name__)
+                return await self._reply(reply, lost, None)
 
-    async def _reply(self, reply: Reply, lost: LostRoot | None) -> View | None:
-        session = await self.session_of_thread(reply.channel_id, reply.thread_ts)
+    async def _reply(self, reply: Reply, lost: LostRoot | None, recalled: Session | None) -> View | None:
+        session = recalled or await self.session_of_thread(reply.channel_id, reply.thread_ts)
         lost = (lost or await self._lost_root(reply)) if session is None else None
         if session is None and lost is None:
             return None
         said = ct.parse_reply(reply.text, self._bot_user_id)
         if isinstance(said, ct.Nothing):
             return None
+        if recalled is not None and not isinstance(said, ct.Prompt):
+            raise Overtaken
         await self._admission.person(reply.user_id)
         await self._admission.channel(reply.channel_id, must_post=False)
         if isinstance(said, ct.ThreadCommand) and said.verb == "help":
@@ -285,11 +295,13 @@ class FrontDesk:
             return None
         wakes = not session.status.is_live and session.ended is not None and session.ended.by.wakes_on_reply
         event = ev.PromptReceived(turn_id=turn_id, user_id=reply.user_id, prompt=said.text, prompt_ts=reply.message_ts)
-        async with self._place_if(wakes, session):
-            await self._engine.handle(session.session_id, event, read=session)
+        if recalled is not None:
+            await self._engine.handle_recalled(recalled, event)
+        else:
+            async with self._place_if(wakes, session):
+                await self._engine.handle(session.session_id, event, read=session)
         # Said once this is acknowledged: Slack need not wait for a log file.
-        said_later = functools.partial(log.info, session_id=session.session_id, turn_id=turn_id, user_id=reply.user_id)
-        asyncio.get_running_loop().call_soon(said_later, "prompt_stored")
+        asyncio.get_running_loop().call_soon(_say_stored, session.session_id, turn_id, reply.user_id)
         return None
 
     def _place_if(self, launches: bool, session: Session) -> AbstractAsyncContextManager[None]:
@@ -384,6 +396,10 @@ class FrontDesk:
             if len(self._foreign_threads) > 10_000:
                 self._foreign_threads.pop(next(iter(self._foreign_threads)))
         return lost
+
+
+def _say_stored(session_id: str, turn_id: str, user_id: str) -> None:
+    log.info("prompt_stored", session_id=session_id, turn_id=turn_id, user_id=user_id)
 
 
 def _is_live(entry: IndexEntry) -> bool:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from slackbot.core.clipping import clip
 from slackbot.core.item import BUDGET_BYTES, item_size_bytes, to_item, turn_size_bytes
 from slackbot.core.session import Session, Turn
+from slackbot.core.values import replace
 
 _SMALL_BYTES = 1024
 _DROPPED_TS_BYTES = len("dropped_ts") + len("1790000000.000100")

@@ -29,6 +29,7 @@ from slackbot.core.session import (
     TurnState,
 )
 from slackbot.core.spending import Spending
+from slackbot.core.values import make, remember, remembered
 
 T = TypeVar("T")
 
@@ -109,8 +110,8 @@ def _from_item(item: Item) -> Session:
             raise TypeError(name)
     slack = dict(item["slack"])
     notices = tuple(_build(Notice, entry) for entry in slack.pop("notices", ()))
-    return Session(
-        **{name: item[name] if defaults[name] is MISSING else item.get(name, defaults[name]) for name in _TOP},
+    values = {name: item[name] for name in _TOP if name in item or defaults[name] is MISSING}
+    values.update(
         repository=RepositoryName(item["repository_owner"], item["repository_name"]),
         status=Status(item["status"]),
         history=tuple(_turn(entry) for entry in item.get("history", ())),
@@ -126,6 +127,7 @@ def _from_item(item: Item) -> Session:
         permissions=tuple(_permission(entry) for entry in item.get("permissions", ())),
         extra={name: value for name, value in item.items() if name not in _KNOWN},
     )
+    return make(Session, values)
 
 
 def index_entry(item: Mapping[str, Any]) -> IndexEntry:
@@ -141,9 +143,16 @@ def item_size_bytes(item: Mapping[str, Any]) -> int:
     return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
 
 
+def session_size_bytes(session: Session, item: Mapping[str, Any]) -> int:
+    """As `item_size_bytes(item)`, where `item` is the session's: turns that did not change are not counted anew."""
+    rest = {name: value for name, value in item.items() if name != "history"}
+    return item_size_bytes(rest) + len("history") + 3 + sum(turn_size_bytes(turn) for turn in session.history)
+
+
 def turn_size_bytes(turn: Turn) -> int:
     """What one entry of `history` adds to the size of its item."""
-    return 1 + _value_size(_flat(turn))
+    known: int | None = remembered(turn, "_size_bytes")
+    return known if known is not None else remember(turn, "_size_bytes", 1 + _value_size(_flat(turn)))
 
 
 def _value_size(value: Any) -> int:
@@ -167,7 +176,10 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
     turn["context"] = tuple(turn.get("context", ()))
     for name in ("steps", "files", "shown"):
         turn[name] = tuple(dict(part) for part in turn.get(name, ()))
-    return _build(Turn, turn)
+    built = _build(Turn, turn)
+    # Most turns of a session never change again: they go back as they came.
+    remember(built, "_flat", entry)
+    return built
 
 
 def _flat_spending(spending: Spending) -> dict[str, Any]:
@@ -196,13 +208,20 @@ def _ended(entry: Mapping[str, Any]) -> Ended:
 
 def _build(kind: type[T], entry: Mapping[str, Any]) -> T:
     names = _DEFAULTS[kind]
+    if entry.keys() <= names.keys():
+        return make(kind, entry)
     values = {name: value for name, value in entry.items() if name in names}
-    if len(values) != len(entry):
-        values["extra"] = {name: value for name, value in entry.items() if name not in names}
-    return kind(**values)
+    values["extra"] = {name: value for name, value in entry.items() if name not in names}
+    return make(kind, values)
 
 
-def _flat(value: Any) -> dict[str, Any]:
+def _flat(value: Any) -> Mapping[str, Any]:
+    """The value as a map of the item. It is kept on the value and shared by items: nobody may change it."""
+    known: Mapping[str, Any] | None = remembered(value, "_flat")
+    return known if known is not None else remember(value, "_flat", _flattened(value))
+
+
+def _flattened(value: Any) -> dict[str, Any]:
     flat = dict(getattr(value, "extra", {}))
     for name, default in _DEFAULTS[type(value)].items():
         inner = getattr(value, name)

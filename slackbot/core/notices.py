@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from slackbot.core.session import Notice, Session
+from slackbot.core.values import replace
 
 MAX_NOTICES = 10
 """More than these mean that Slack cannot be reached; the newest count."""

@@ -10,7 +10,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from slackbot.core.command_text import is_choice
@@ -18,6 +18,7 @@ from slackbot.core.errors import Refused
 from slackbot.core.events import Limits
 from slackbot.core.policy_lines import PolicyLines
 from slackbot.core.repository_name import RepositoryName
+from slackbot.core.values import replace
 
 LIMITS = {"turn_seconds": 5, "idle_seconds": 10, "max_session_seconds": 60}
 """Each limit with the least it may be, in seconds; the same as those of the settings."""

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.spending import Spending
+from slackbot.core.values import replace
 
 TTL_SECONDS = 24 * 3600
 """An item may be removed this long after it was created or last updated."""

@@ -5,13 +5,12 @@ Handlers of `core.transitions`, one an event. The history is kept in `core.turn_
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from slackbot.core import events as ev
 from slackbot.core import turn_rules
 from slackbot.core.errors import UsageError
 from slackbot.core.notices import with_notice
 from slackbot.core.session import Ended, EndedBy, PullRequestState, Session, Status, TaskState
+from slackbot.core.values import replace
 
 # ------------------------------------------------------------------------------------------- people
 

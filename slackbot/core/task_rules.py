@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from slackbot.core import events as ev
 from slackbot.core import permission_rules, turn_rules
 from slackbot.core.session import EndedBy, Session, Status, TaskState
 from slackbot.core.session_rules import end_session, fail_session, launch_again
 from slackbot.core.task_report import is_unhealthy, report_task
+from slackbot.core.values import replace
 
 MAX_LAUNCHES = 3
 """A launch that a passing fault ended before anything was claimed is repeated until so many have failed."""

@@ -8,7 +8,6 @@ diagram in docs/sessions.md is made from this table (`python -m slackbot.core.st
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from slackbot.core import (
     editor_access,
@@ -23,6 +22,7 @@ from slackbot.core import (
 from slackbot.core import events as ev
 from slackbot.core.errors import Fenced, IllegalTransition
 from slackbot.core.session import MAX_HEARD, Session, Status
+from slackbot.core.values import replace
 
 _S, _R, _X, _E = Status.STARTING, Status.RUNNING, Status.STOPPED, Status.ERROR
 

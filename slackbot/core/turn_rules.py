@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from slackbot.core import events as ev
 from slackbot.core import joined_turns
 from slackbot.core.clipping import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, clip
 from slackbot.core.errors import IllegalTransition, Refused, UsageError
 from slackbot.core.permission_rules import waiting_since
 from slackbot.core.session import MAX_WAITING_TURNS, WITHDRAWN, EndedBy, Session, Turn, TurnState
+from slackbot.core.values import replace
 
 BY_CLOCK = "-"
 """`cancelled_by` of a turn that ran out of time."""
