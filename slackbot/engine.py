@@ -145,11 +145,9 @@ class Engine:
             return False
         if not session.status.is_live and not any(is_lasting(effect, session) for effect in owed(session)):
             return False
-        sealed, item = self._sealed(session)
-        if not await self._store.replace(item, session.write_version):
+        if await self._save(session, session) is None:
             return False
         log.warning("session_rescued", session_id=session_id, status=str(session.status))
-        self._saved(session, sealed)
         return True
 
     async def handle(self, session_id: str, event: ev.Event, *, read: Session | None = None) -> Session:
