@@ -34,7 +34,7 @@ from slackbot.core import events as ev
 from slackbot.core.agent_names import agents_offered
 from slackbot.core.errors import ConfigError, DevflowError, IllegalTransition, NotFound
 from slackbot.core.ports import SessionStore, Tasks
-from slackbot.core.session import EndedBy
+from slackbot.core.session import EndedBy, Session
 from slackbot.desks import Workspace, open_desks
 from slackbot.editor_links import EditorLinks
 from slackbot.ending import Ending
@@ -45,6 +45,7 @@ from slackbot.gateway.models_api import ModelsApi
 from slackbot.gateway.models_desk import ModelsDesk
 from slackbot.gateway.public import PublicRoutes, PublicServer
 from slackbot.gateway.server import Gateway, listen
+from slackbot.gateway.webhooks import GithubWebhook
 from slackbot.gateway.worker_api import WorkerApi
 from slackbot.gateway.worker_desk import EditorTerms, WorkerDesk, WorkerTerms
 from slackbot.ledger import Ledger
@@ -54,6 +55,7 @@ from slackbot.model_providers import build_providers, load_prices
 from slackbot.performer import Performer, WorkerSettings
 from slackbot.policy import load_policies
 from slackbot.progress_board import ProgressBoard
+from slackbot.pull_request_watch import PullRequestWatch
 from slackbot.reconciler import Reconciler
 from slackbot.session_start import StartLimits
 from slackbot.worker_protocol import LONG_POLL_SECONDS
@@ -163,9 +165,21 @@ async def run_bot(
         audit = AuditLog(audit_stream.write, now=time.time)
         policies = load_policies(settings.DEVFLOW_POLICY)
         limits_of = functools.partial(policies.limits_of, limits=settings.limits)
+        terms_of = functools.partial(policies.terms_of, terms=settings.pull_request_terms)
         performer = Performer(
-            chat=chat, tasks=tasks, code_host=code_host, board=board, worker=worker, policies=policies
+            chat=chat,
+            tasks=tasks,
+            code_host=code_host,
+            board=board,
+            worker=worker,
+            policies=policies,
+            terms_of=terms_of,
         )
+
+        def saved(before: Session | None, after: Session) -> None:
+            audit.saved(before, after)
+            pull_requests.saved(before, after)
+
         engine = Engine(
             store,
             performer,
@@ -173,9 +187,18 @@ async def run_bot(
             now=time.time,
             limits_of=limits_of,
             retry_seconds=pace.retry,
-            on_saved=audit.saved,
+            on_saved=saved,
         )
         closing.push_async_callback(ending.drain, engine.drain, pace.drain)
+        pull_requests = PullRequestWatch(
+            engine=engine,
+            store=store,
+            code_host=code_host,
+            terms_of=terms_of,
+            now=time.time,
+            take_place=lambda user_id, session_id: desks.pull_requests.limits.taken(user_id, session_id),
+            tick_seconds=settings.DEVFLOW_PULL_REQUEST_SECONDS,
+        )
 
         app = build_app(chat)
         keeper = SocketKeeper(
@@ -226,6 +249,10 @@ async def run_bot(
             )
             # Rooms that serve browsers and GitHub; each adds its routes.
             public_routes: list[PublicRoutes] = [EditorRoom(editor_links, proxy)]
+            if settings.GITHUB_WEBHOOK_SECRET is not None:
+                public_routes.append(
+                    GithubWebhook(_secret(settings.GITHUB_WEBHOOK_SECRET), pull_requests.on_pull_request_event)
+                )
             public = PublicServer(public_listening, public_routes)
             await public.start()
             closing.push_async_callback(ending.close, public.stop)
@@ -247,6 +274,7 @@ async def run_bot(
             policies=policies,
             raise_limit=models.extend,
             editor_links=editor_links,
+            terms_of=terms_of,
         )
         told = Told(chat)
         closing.push_async_callback(ending.drain, told.drain, 2.0)
@@ -283,6 +311,7 @@ async def run_bot(
         async with asyncio.TaskGroup() as group:
             reconciling = group.create_task(reconciler.run(), name="reconciler")
             catching_up = group.create_task(catch_up.run(), name="catch_up")
+            watching = group.create_task(pull_requests.run(), name="pull_requests")
             await stop.wait()
             log.info("bot_stopping")
             if stop_sessions_at_end:
@@ -290,6 +319,7 @@ async def run_bot(
                 await stop_sessions(store, engine)
             reconciling.cancel()
             catching_up.cancel()
+            watching.cancel()
             ending.begin()
     log.info("bot_stopped")
 

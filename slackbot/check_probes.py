@@ -262,6 +262,9 @@ def _rule(number: int, rule: RepositoryPolicy) -> str:
             ("memory", rule.memory),
             ("agent", rule.agent),
             ("channels", ", ".join(rule.channels) if rule.channels else None),
+            ("push", rule.push),
+            ("merge", None if rule.merge is None else "on" if rule.merge else "off"),
+            ("auto fix", None if rule.auto_fix is None else str(rule.auto_fix)),
             *rule.limits,
         )
         if value

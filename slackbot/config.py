@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from slackbot.core.access import AccessPolicy
 from slackbot.core.errors import ConfigError
-from slackbot.core.events import Limits
+from slackbot.core.events import Limits, PullRequestTerms
 from slackbot.core.public_address import PublicAddress, parse_public_url
 from slackbot.core.spending import SpendingLimits, parse_limits
 from slackbot.policy import read_policies
@@ -120,6 +120,12 @@ class Settings(BaseModel):
     """A turn longer than that is cancelled."""
     DEVFLOW_RECONCILE_SECONDS: float = Field(default=10, gt=0)
     """How often tasks are looked at; one DescribeTasks call for each hundred of them."""
+    DEVFLOW_PULL_REQUEST_SECONDS: float = Field(default=30, gt=0)
+    """The shortest time between two looks at open pull requests; one call to GitHub for each hundred of them."""
+    DEVFLOW_MERGE: bool = False
+    """Whether pull requests may be merged from the thread."""
+    DEVFLOW_AUTO_FIX: int = Field(default=0, ge=0, le=10)
+    """How often failing checks of one commit are given to the agent unasked; 0 = only when somebody asks."""
     DEVFLOW_POLICY: Path | None = None
     """A TOML file of rules for single repositories (docs/operations.md)."""
     DEVFLOW_AUDIT_LOG: Path | None = None
@@ -151,6 +157,10 @@ class Settings(BaseModel):
             idle_seconds=self.DEVFLOW_IDLE_SECONDS,
             max_session_seconds=self.DEVFLOW_MAX_SESSION_SECONDS,
         )
+
+    @property
+    def pull_request_terms(self) -> PullRequestTerms:
+        return PullRequestTerms(may_merge=self.DEVFLOW_MERGE, auto_fixes=self.DEVFLOW_AUTO_FIX)
 
     @property
     def gateway_address(self) -> tuple[str, int]:

@@ -19,6 +19,8 @@ from slackbot.engine import Engine
 from slackbot.forget_desk import ForgetDesk
 from slackbot.form_desk import FormDesk
 from slackbot.front_desk import FrontDesk
+from slackbot.pull_request_acts import TermsOf
+from slackbot.pull_request_desk import PullRequestDesk
 from slackbot.session_start import SessionStarter, StartLimits
 from slackbot.start_desk import StartDesk
 from slackbot.start_reading import StartReading
@@ -45,6 +47,8 @@ class Desks:
     form: FormDesk
     address: AddressDesk
     """Mentions and direct messages."""
+    pull_requests: PullRequestDesk
+    """Forms and buttons of pull requests."""
 
 
 def open_desks(
@@ -60,6 +64,7 @@ def open_desks(
     policies: Policies,
     raise_limit: Callable[[Session, str, str], Awaitable[None]],
     editor_links: EditorLinks | None,
+    terms_of: TermsOf,
 ) -> Desks:
     """All desks, on the same engine, store and ports; `raise_limit` lets a session go past what may be spent."""
     starter = SessionStarter(
@@ -118,4 +123,13 @@ def open_desks(
         editor_links=editor_links,
     )
     address = AddressDesk(front=front, start=start, starter=starter, bot_user_id=workspace.bot_user_id)
-    return Desks(front=front, start=start, form=form, address=address)
+    pull_requests = PullRequestDesk(
+        engine=engine,
+        front=front,
+        chat=chat,
+        code_host=code_host,
+        admission=admission,
+        limits=starter.limits,
+        terms_of=terms_of,
+    )
+    return Desks(front=front, start=start, form=form, address=address, pull_requests=pull_requests)

@@ -12,16 +12,17 @@ import structlog
 
 from slackbot.core import effects as fx
 from slackbot.core import events as ev
-from slackbot.core.errors import NotFound, PermanentError, TemporaryError, ThreadUnreachable
-from slackbot.core.naming import client_token_for, title_for
-from slackbot.core.ports import BranchTaken, Chat, CodeHost, TaskRequest, Tasks
+from slackbot.core.errors import NotFound, PermanentError, ThreadUnreachable
+from slackbot.core.naming import client_token_for
+from slackbot.core.ports import BranchTaken, Chat, CodeHost, Repository, TaskRequest, Tasks
 from slackbot.core.repository_policy import Policies
 from slackbot.core.session import Session, Turn
 from slackbot.core.worker_token import sign_worker_token
 from slackbot.engine import NotYet
 from slackbot.progress_board import ProgressBoard
+from slackbot.pull_request_acts import PullRequestActs, TermsOf
+from slackbot.pull_request_cards import PullRequestCards
 from slackbot.thread_writer import ThreadWriter
-from slackbot.views.pull_request import pull_request_body
 
 log = structlog.get_logger()
 
@@ -46,6 +47,7 @@ class Performer:
         board: ProgressBoard,
         worker: WorkerSettings,
         policies: Policies,
+        terms_of: TermsOf = lambda repository: ev.PullRequestTerms(),
     ) -> None:
         self._chat = chat
         self._tasks = tasks
@@ -53,6 +55,8 @@ class Performer:
         self._worker = worker
         self._policies = policies
         self._writer = ThreadWriter(chat, board)
+        self._cards = PullRequestCards(chat, self._writer)
+        self._pull_requests = PullRequestActs(code_host, chat, terms_of)
 
     async def perform(self, effect: fx.Effect, session: Session, *, first: bool) -> ev.Event | None:
         """Does it, and says what came of it. `TemporaryError` and `NotYet` mean: again, later."""
@@ -76,7 +80,17 @@ class Performer:
                 case fx.TidyBranch():
                     return await self._tidy_branch(session)
                 case fx.OpenPullRequest():
-                    return await self._open_pull_request(session)
+                    return await self._pull_requests.open(session)
+                case fx.ActOnPullRequest():
+                    return await self._pull_requests.act(effect, session)
+                case fx.AnswerReview():
+                    return await self._pull_requests.answer_review(effect, session)
+                case fx.LookForMergedBranch():
+                    return await self._pull_requests.look_for_branch(session)
+                case fx.UpdatePullRequestCard():
+                    return await self._cards.update(effect, session, first=first)
+                case fx.RemoveOldCard():
+                    return await self._cards.remove(effect, session)
         except ThreadUnreachable as error:
             log.warning("thread_lost", session_id=session.session_id, why=error.summary)
             return ev.ThreadLost(reason=error.summary)
@@ -116,6 +130,8 @@ class Performer:
                     f"`{session.repository}` has no branch `{session.base_branch}` to start from.",
                     "Start again with `base=` and a branch that is there.",
                 )
+            if session.branch.ref is not None or self._policies.keeps_turns_apart(session.repository):
+                return await self._make_ref(session, repository, base.head_sha)
             try:
                 made = await self._code_host.create_branch(repository, effect.branch_name, base.head_sha)
             except BranchTaken:
@@ -127,6 +143,19 @@ class Performer:
         except (NotFound, PermanentError) as error:
             return ev.LaunchFailed(session.launch, error.summary, error.remedy)
         return ev.BranchMade(branch_name=made.branch_name, base_sha=made.head_sha)
+
+    async def _make_ref(self, session: Session, repository: Repository, base_sha: str) -> ev.Event:
+        """A ref of the session's own in place of the branch, which no workflow watches."""
+        ref = f"refs/devflow/{session.session_id}"
+        try:
+            await self._code_host.create_ref(repository, ref, base_sha)
+        except BranchTaken:
+            found = await self._code_host.get_ref(repository, ref)
+            if found != base_sha and session.branch.pushed:
+                # What it kept is on the branch, or was merged from there: it begins anew.
+                await self._code_host.delete_ref(repository, ref)
+                await self._code_host.create_ref(repository, ref, base_sha)
+        return ev.BranchMade(branch_name=session.branch_name, base_sha=base_sha, ref=ref)
 
     async def _run_task(self, effect: fx.RunTask, session: Session) -> ev.Event | None:
         token = sign_worker_token(self._worker.secret, session.session_id, effect.launch)
@@ -168,6 +197,13 @@ class Performer:
     async def _tidy_branch(self, session: Session) -> ev.Event | None:
         try:
             repository = await self._code_host.find_repository(session.repository)
+            ref = session.branch.ref
+            if ref is not None and not session.branch.pushed:
+                sha = await self._code_host.get_ref(repository, ref)
+                if sha is not None and sha != session.branch.base_sha:
+                    return ev.BranchTidied(deleted=False)
+                await self._code_host.delete_ref(repository, ref)
+                return ev.BranchTidied(deleted=True)
             branch = await self._code_host.get_branch(repository, session.branch_name)
             if branch is not None and branch.head_sha != session.branch.base_sha:
                 return ev.BranchTidied(deleted=False)
@@ -177,23 +213,3 @@ class Performer:
             log.info("branch_not_tidied", session_id=session.session_id, why=error.summary)
             return ev.BranchTidied(deleted=False)
         return ev.BranchTidied(deleted=True)
-
-    async def _open_pull_request(self, session: Session) -> ev.Event | None:
-        thread = session.thread
-        try:
-            permalink = await self._chat.get_permalink(thread.channel_id, thread.thread_ts)
-        except (PermanentError, TemporaryError):
-            permalink = None
-        try:
-            repository = await self._code_host.find_repository(session.repository)
-            opened = await self._code_host.open_pull_request(
-                repository,
-                head=session.branch_name,
-                base=session.base_branch,
-                title=title_for(session.initial_prompt),
-                body=pull_request_body(session, permalink),
-            )
-        except (NotFound, PermanentError) as error:
-            return ev.PullRequestRefused(error.summary, error.remedy)
-        log.info("pull_request_opened", session_id=session.session_id, pull_number=opened.number)
-        return ev.PullRequestOpened(number=opened.number, url=opened.url)

@@ -107,7 +107,7 @@ class ThreadWriter:
         thread, view, metadata = session.thread, card(session), card_metadata(session)
         status_ts = thread.status_ts
         if status_ts is None:
-            found = None if first else await self._find(session, metadata.event_type)
+            found = None if first else await self.find(session, metadata.event_type)
             status_ts = (
                 found.ts
                 if found
@@ -148,12 +148,12 @@ class ThreadWriter:
         about: dict[str, str | int] = {"turn_id": turn.turn_id}
         # A held answer may be brought by its worker and, the moment its task is gone, be owed as it is stored.
         look = look_first or turn.held
-        found = await self._find(session, metadata.event_type, about) if look else None
+        found = await self.find(session, metadata.event_type, about) if look else None
         made = answer(session, turn, full_text=full_text)
-        ts = found.ts if found is not None else await self._post(session, made.view, metadata, again=look_first)
+        ts = found.ts if found is not None else await self.post(session, made.view, metadata, again=look_first)
         if turn.held and found is None:
             # Both may have posted, on two replicas: the first one stays.
-            stays = await self._find(session, metadata.event_type, about)
+            stays = await self.find(session, metadata.event_type, about)
             ts = stays.ts if stays is not None else ts
         if made.overflow is not None and (session.session_id, turn.turn_id) not in self._attached:
             # Found, and not attached by this process: a crash may have come between. Better twice than never.
@@ -172,10 +172,8 @@ class ThreadWriter:
         if due is None:
             return None
         metadata = notice_metadata(session, due)
-        found = None if first else await self._find(session, metadata.event_type, {"notice_id": due.notice_id})
-        ts = found.ts if found else await self._post(session, notice(session, due), metadata, again=not first)
-        if due.kind == "pull_request_opened":
-            await self._refresh_answers(session)
+        found = None if first else await self.find(session, metadata.event_type, {"notice_id": due.notice_id})
+        ts = found.ts if found else await self.post(session, notice(session, due), metadata, again=not first)
         for turn in session.history:
             if turn.told_by == due.notice_id:
                 await self._mark_turn(session, turn)
@@ -183,7 +181,7 @@ class ThreadWriter:
                 await self._board.clear(session, turn, look=not first or turn.claimed_at is not None)
         return ev.NoticePosted(notice_id=due.notice_id, ts=ts)
 
-    async def _refresh_answers(self, session: Session) -> None:
+    async def refresh_answers(self, session: Session) -> None:
         """The latest answers that offered to open a pull request now lead to it."""
         offered = [turn for turn in session.history if turn.commit_sha and turn.response_ts and not turn.shortened]
         for turn in offered[-_REFRESHED:]:
@@ -199,7 +197,7 @@ class ThreadWriter:
             except (NotFound, PermanentError) as error:
                 log.info("answer_not_refreshed", session_id=session.session_id, why=error.summary)
 
-    async def _post(self, session: Session, view: View, metadata: Metadata, *, again: bool) -> str:
+    async def post(self, session: Session, view: View, metadata: Metadata, *, again: bool) -> str:
         """As `_post_once`; `again`: it may have been posted before, though it was not found."""
         ts = await self._post_once(session, view, metadata)
         if again:
@@ -219,7 +217,7 @@ class ThreadWriter:
         except TemporaryError as error:
             if not error.outcome_unknown:
                 raise
-            found = await self._find(session, metadata.event_type, dict(metadata.event_payload))
+            found = await self.find(session, metadata.event_type, dict(metadata.event_payload))
             if found is None:
                 raise
             return found.ts
@@ -248,7 +246,7 @@ class ThreadWriter:
         except (PermanentError, TemporaryError) as error:
             log.warning("file_not_attached", session_id=session.session_id, why=error.summary)
 
-    async def _find(
+    async def find(
         self, session: Session, event_type: str, payload: dict[str, str | int] | None = None
     ) -> Message | None:
         """The first of our posts with this metadata; doubles that Slack hid from us are deleted now."""

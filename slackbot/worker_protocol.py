@@ -66,6 +66,8 @@ class SessionInfo(WireModel):
     clone_url: str
     """https (http for a stand-in), never with credentials in it."""
     branch_name: str
+    push_ref: str | None = None
+    """The full ref that keeps the session's commits on the host just now; None = the branch itself, always."""
     base_branch: str
     agent: str
     """`shell`, a known agent's name, or a command line that speaks ACP."""
@@ -130,6 +132,8 @@ class TurnWork(WireModel):
     """What people said in the thread meanwhile, oldest first; untrusted."""
     files: tuple[AttachedFile, ...] = ()
     undo: UndoWork | None = None
+    merge: str | None = None
+    """A branch that the worker merges into the checkout before the agent begins."""
 
 
 class ToolCall(WireModel):

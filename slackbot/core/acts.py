@@ -92,6 +92,14 @@ def _of_pull_request(before: Session, after: Session) -> Iterator[Act]:
     if after.pr_number is not None and after.pr_number != before.pr_number:
         actor = before.pull_request.requested_by or DEVFLOW
         yield Act("pull_request_opened", actor, {"pr_number": after.pr_number, "pr_url": after.pr_url})
+    known = {one.get("request_id") for one in before.pull_request.asked}
+    for one in asked.asked:
+        if one.get("request_id") not in known:
+            details = {"act": str(one.get("action")), "pr_number": after.pr_number, "unasked": bool(one.get("unasked"))}
+            actor = DEVFLOW if one.get("unasked") else str(one.get("user_id") or DEVFLOW)
+            yield Act("pull_request_act_requested", actor, details)
+    if asked.state != before.pull_request.state and asked.state in ("merged", "closed"):
+        yield Act("pull_request_over", DEVFLOW, {"pr_number": after.pr_number, "state": asked.state})
 
 
 def _of_task(before: Session, after: Session) -> Iterator[Act]:

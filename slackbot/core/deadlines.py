@@ -10,14 +10,35 @@ TOUCH_SECONDS = TTL_SECONDS // 4
 
 
 PULL_REQUEST_SECONDS = 14 * 24 * 3600
-"""A session whose pull request is open is remembered for so long after its last launch."""
+"""A session whose pull request is open is remembered for so long after anything last happened to either."""
+
+MERGED_SECONDS = 60
+"""After the merge: time to go on with the session, for who is about to."""
 
 
 def must_stay(session: Session) -> bool:
     """Whether the item may not expire: its session is live, or its pull request is open (for up to 14 days)."""
     if session.status.is_live:
         return True
-    return session.has_open_pull_request and session.updated_at - session.launched_at < PULL_REQUEST_SECONDS
+    return is_watched(session) and session.updated_at - quiet_since(session) < PULL_REQUEST_SECONDS
+
+
+def is_watched(session: Session) -> bool:
+    """Whether the pull request is looked at: it is open, and was not quiet for too long."""
+    return session.has_open_pull_request and session.pull_request.watch_ended_at is None
+
+
+def quiet_since(session: Session) -> int:
+    """When something last happened to the pull request, or to the session it belongs to."""
+    return max(session.pull_request.changed_at or 0, session.launched_at)
+
+
+def ends_as_merged_at(session: Session) -> int | None:
+    """When a session whose pull request is merged ends, unless somebody has gone on with it; None = not for that."""
+    merged_at = session.pull_request.ended_at
+    if session.pull_request.state != "merged" or merged_at is None or session.last_prompt_at > merged_at:
+        return None
+    return merged_at + MERGED_SECONDS
 
 
 def next_deadline(session: Session, limits: Limits) -> int | None:
@@ -34,6 +55,9 @@ def next_deadline(session: Session, limits: Limits) -> int | None:
         if working is None and not session.waiting_turns:
             moments.append(session.last_activity_at + limits.idle_seconds + limits.grace_seconds + 1)
             moments.append(session.launched_at + limits.max_session_seconds + limits.grace_seconds + 1)
+            merged_at = ends_as_merged_at(session)
+            if merged_at is not None:
+                moments.append(merged_at)
         elif working is not None and working.cancelled_at is not None:
             moments.append(working.cancelled_at + limits.cancel_seconds + 1)
         elif session.open_permission is not None:

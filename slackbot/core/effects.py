@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from slackbot.core.session import Notice, Session, Status, Turn, card_key
+from slackbot.core.pull_request_rules import pull_request_card_key
+from slackbot.core.session import Notice, Session, Status, Turn, TurnState, card_key
 
 
 class Effect:
@@ -80,6 +81,41 @@ class UpdateCard(Effect):
     card: str
 
 
+@dataclass(frozen=True)
+class UpdatePullRequestCard(Effect):
+    lane: ClassVar[str] = "thread"
+    card: str
+    card_number: int
+
+
+@dataclass(frozen=True)
+class RemoveOldCard(Effect):
+    lane: ClassVar[str] = "thread"
+    card_ts: str
+
+
+@dataclass(frozen=True)
+class ActOnPullRequest(Effect):
+    """Do what was asked for with the pull request; `action` as in `core.pull_request_rules`."""
+
+    action: str
+    act_id: str
+
+
+@dataclass(frozen=True)
+class AnswerReview(Effect):
+    """Tell in the threads of the review what the turn did."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True)
+class LookForMergedBranch(Effect):
+    """See whether the branch is left, now that the pull request is over."""
+
+    branch_name: str
+
+
 def owed(session: Session) -> tuple[Effect, ...]:
     """Everything the stored session still owes the world, in the order in which people should see it."""
     effects: list[Effect] = []
@@ -102,6 +138,7 @@ def owed(session: Session) -> tuple[Effect, ...]:
                 effects.append(ShowPermission(permission.permission_id))
             elif permission.outcome is not None and not permission.told:
                 effects.append(ClosePermission(permission.permission_id))
+        effects += _cards_of_pull_request(session)
         effects.extend(PostNotice(notice.notice_id) for notice in session.thread.notices if may_tell(session, notice))
     if session.status is Status.STARTING and session.branch.base_sha is None:
         effects.append(MakeBranch(session.branch_name))
@@ -118,14 +155,40 @@ def owed(session: Session) -> tuple[Effect, ...]:
             and session.branch.tidied_launch != session.launch
         ):
             effects.append(TidyBranch(session.branch_name))
-    if session.pull_request.requested_at is not None:
-        effects.append(OpenPullRequest(session.pull_request.requested_at))
+    effects += _work_on_pull_request(session)
     return tuple(effects)
 
 
 def may_tell(session: Session, notice: Notice) -> bool:
     """In a frozen thread only that it is frozen, which strangers may read too."""
     return session.thread.frozen_at is None or notice.kind == "frozen"
+
+
+def _cards_of_pull_request(session: Session) -> list[Effect]:
+    state = session.pull_request
+    effects: list[Effect] = []
+    if session.pr_number is not None and state.state is not None and session.thread.frozen_at is None:
+        card = pull_request_card_key(session)
+        if state.card != card:
+            effects.append(UpdatePullRequestCard(card, state.card_number))
+    effects.extend(RemoveOldCard(ts) for ts in state.old_cards)
+    return effects
+
+
+def _work_on_pull_request(session: Session) -> list[Effect]:
+    state = session.pull_request
+    effects: list[Effect] = []
+    if state.requested_at is not None:
+        effects.append(OpenPullRequest(state.requested_at))
+    effects.extend(ActOnPullRequest(str(one.get("action")), str(one.get("request_id"))) for one in state.asked)
+    for turn_id in dict.fromkeys(str(one.get("turn_id")) for one in state.replies):
+        turn = session.turn(turn_id)
+        if turn is not None and turn.state is TurnState.ANSWERED:
+            effects.append(AnswerReview(turn_id))
+    is_over = state.state in ("merged", "closed")
+    if is_over and state.branch_seen_at is None and session.branch.base_sha is not None:
+        effects.append(LookForMergedBranch(session.branch_name))
+    return effects
 
 
 def _is_brought(session: Session, turn: Turn) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from slackbot.core.code_host import PullRequestSnapshot
 from slackbot.core.ports import TaskObservation
 from slackbot.core.session import EndedBy, TurnState
 from slackbot.core.spending import Counted, Reached, SpendingLimits
@@ -29,6 +30,15 @@ class Limits:
     """The worker keeps the limits itself; DevFlow steps in only so much later."""
     lost_task_seconds: int = 60
     """A task that its system does not know so soon after the launch may still appear."""
+
+
+@dataclass(frozen=True)
+class PullRequestTerms:
+    """What the settings say of pull requests of one repository."""
+
+    may_merge: bool = False
+    auto_fixes: int = 0
+    """How often failing checks of one head commit are given to the agent unasked; 0 = never."""
 
 
 class Event:
@@ -156,8 +166,29 @@ class PermissionAnswered(Event):
 
 @dataclass(frozen=True)
 class PullRequestRequested(Event):
+    """Open the pull request, or show its card again. Without a `title` the rest is made when it is opened."""
+
     user_id: str
     request_id: str | None = None
+    title: str | None = None
+    body: str | None = None
+    draft: bool = False
+    base_ref: str | None = None
+    reviewers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PullRequestActRequested(Event):
+    """Something is to be done with the pull request. `action`: one of `core.pull_request_rules.ACTIONS`.
+
+    `method` (merge, squash, rebase) goes with `merge`. `terms` are the settings at this moment.
+    """
+
+    action: str
+    user_id: str
+    request_id: str
+    method: str | None = None
+    terms: PullRequestTerms = PullRequestTerms()
 
 
 # ------------------------------------------------------------------- from the branch and the pull request
@@ -165,8 +196,11 @@ class PullRequestRequested(Event):
 
 @dataclass(frozen=True)
 class BranchMade(Event):
+    """`ref`: where the session's commits are kept in place of the branch, until its pull request is opened."""
+
     branch_name: str
     base_sha: str
+    ref: str | None = None
 
 
 @dataclass(frozen=True)
@@ -185,12 +219,72 @@ class BranchTidied(Event):
 class PullRequestOpened(Event):
     number: int
     url: str
+    node_id: str | None = None
+    draft: bool = False
+    reviewers_refused: tuple[str, ...] = ()
+    terms: PullRequestTerms = PullRequestTerms()
 
 
 @dataclass(frozen=True)
 class PullRequestRefused(Event):
     summary: str
     remedy: str = ""
+
+
+@dataclass(frozen=True)
+class PullRequestObserved(Event):
+    """A look at the pull request, begun at `looked_at` (milliseconds)."""
+
+    snapshot: PullRequestSnapshot
+    looked_at: int
+    terms: PullRequestTerms = PullRequestTerms()
+
+
+@dataclass(frozen=True)
+class PullRequestWatchEnded(Event):
+    """It is not looked at any more. `reason`: quiet (nothing moved for too long) or gone (hidden or deleted)."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class PullRequestActDone(Event):
+    """What was asked for is done. `merged_sha` goes with `merge`."""
+
+    act_id: str
+    action: str
+    merged_sha: str | None = None
+
+
+@dataclass(frozen=True)
+class PullRequestActRefused(Event):
+    act_id: str
+    action: str
+    summary: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class PullRequestWorkPrepared(Event):
+    """What the agent needs to know was fetched: its prompt. `comment_ids`: review comments the turn shall answer."""
+
+    act_id: str
+    prompt: str
+    comment_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReviewAnswered(Event):
+    """What the turn did was told in the threads of the review."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True)
+class MergedBranchSeen(Event):
+    """The pull request is over, and its branch was looked for."""
+
+    is_there: bool
 
 
 # -------------------------------------------------------------------------- from the task and the worker
@@ -372,6 +466,20 @@ class CardTold(Event):
 
     card: str
     status_ts: str
+
+
+@dataclass(frozen=True)
+class PullRequestCardTold(Event):
+    """The pull request's card, the message `card_ts`, shows what `card` stands for."""
+
+    card: str
+    card_ts: str
+    card_number: int
+
+
+@dataclass(frozen=True)
+class OldCardRemoved(Event):
+    card_ts: str
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
 """The fields of each value but `extra`, with their defaults (MISSING: it has none). Asking `dataclasses` again for
 every value would be most of the time that reading a session takes."""
 
+_LISTS = frozenset(name for name, default in _DEFAULTS[PullRequestState].items() if default == ())
+
 MAX_ITEM_BYTES = 400 * 1024
 """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-items"""
 
@@ -118,8 +120,8 @@ def _from_item(item: Item) -> Session:
         thread=_build(Thread, {**slack, "notices": notices}),
         task=_task(item.get("task", {})),
         branch=_build(Branch, item.get("branch", {})),
-        pull_request=_build(PullRequestState, item.get("pull_request", {})),
         spending=_spending(item.get("spending", {})),
+        pull_request=_pull_request(item.get("pull_request", {})),
         lease=_build(Lease, item["lease"]) if item.get("lease") else None,
         ended=_ended(item["ended"]) if item.get("ended") else None,
         asides=tuple(item.get("asides", ())),
@@ -200,6 +202,11 @@ def _task(entry: Mapping[str, Any]) -> TaskState:
     if "editor_links" in task:
         task["editor_links"] = tuple(task["editor_links"])
     return _build(TaskState, task)
+
+
+def _pull_request(entry: Mapping[str, Any]) -> PullRequestState:
+    lists = {name: tuple(value) for name, value in entry.items() if isinstance(value, list) and name in _LISTS}
+    return _build(PullRequestState, {**entry, **lists})
 
 
 def _ended(entry: Mapping[str, Any]) -> Ended:

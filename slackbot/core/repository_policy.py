@@ -15,7 +15,7 @@ from typing import Any
 
 from slackbot.core.command_text import is_choice
 from slackbot.core.errors import Refused
-from slackbot.core.events import Limits
+from slackbot.core.events import Limits, PullRequestTerms
 from slackbot.core.policy_lines import PolicyLines
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.values import replace
@@ -34,6 +34,9 @@ FARGATE_MEMORY = {
 }
 """CPU units -> MiB that Fargate offers with them; a size that is not named here is left to ECS to judge.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size"""
+
+PUSHES = ("every_turn", "on_open_pr")
+"""When the working branch is pushed: after each turn, or when the pull request is opened, which is when CI begins."""
 
 LimitsOf = Callable[[RepositoryName], Limits]
 """How long things may take in sessions on one repository."""
@@ -66,6 +69,12 @@ class RepositoryPolicy:
     channels: tuple[str, ...] | None = None
     limits: tuple[tuple[str, int], ...] = ()
     """Names of `LIMITS` and seconds."""
+    push: str | None = None
+    """One of `PUSHES`: where turns are pushed before the pull request is opened."""
+    merge: bool | None = None
+    """Whether pull requests may be merged from the thread."""
+    auto_fix: int | None = None
+    """How often failing checks of one commit are given to the agent unasked."""
     line: int = 0
 
     def matches(self, name: RepositoryName) -> bool:
@@ -86,6 +95,19 @@ class Policies:
         """`limits`, as far as no rule has others."""
         rule = self.of(name)
         return replace(limits, **dict(rule.limits)) if rule is not None and rule.limits else limits
+
+    def terms_of(self, name: RepositoryName, terms: PullRequestTerms) -> PullRequestTerms:
+        """`terms`, as far as no rule has others."""
+        rule = self.of(name)
+        if rule is None:
+            return terms
+        merge = terms.may_merge if rule.merge is None else rule.merge
+        return PullRequestTerms(merge, terms.auto_fixes if rule.auto_fix is None else rule.auto_fix)
+
+    def keeps_turns_apart(self, name: RepositoryName) -> bool:
+        """Whether turns are kept on a ref of the session's own until the pull request is opened."""
+        rule = self.of(name)
+        return rule is not None and rule.push == "on_open_pr"
 
     def agent_of(self, name: RepositoryName) -> str | None:
         rule = self.of(name)
@@ -156,6 +178,9 @@ class _Reader:
             mode=self._text(number, table, "mode", is_choice, "the id of one of the agent's modes"),
             channels=self._channels(number, table),
             limits=self._limits(number, table),
+            push=self._text(number, table, "push", PUSHES.__contains__, " or ".join(f'"{one}"' for one in PUSHES)),
+            merge=self._flag(number, table, "merge"),
+            auto_fix=self._number(number, table, "auto_fix", 10),
             line=line,
         )
         offered = FARGATE_MEMORY.get(int(rule.cpu)) if rule.cpu else None
@@ -174,6 +199,20 @@ class _Reader:
         if isinstance(value, str) and is_good(value):
             return value
         self._fault(self._lines.of_key(number, key), f"{key} = {_shown(value)} is not {expected}")
+        return None
+
+    def _flag(self, number: int, table: Mapping[str, Any], key: str) -> bool | None:
+        value = table.get(key)
+        if value is None or isinstance(value, bool):
+            return value
+        self._fault(self._lines.of_key(number, key), f"{key} = {_shown(value)} is neither true nor false")
+        return None
+
+    def _number(self, number: int, table: Mapping[str, Any], key: str, most: int) -> int | None:
+        value = table.get(key)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most):
+            return value
+        self._fault(self._lines.of_key(number, key), f"{key} = {_shown(value)} is not a whole number from 0 to {most}")
         return None
 
     def _channels(self, number: int, table: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -227,7 +266,20 @@ class _Reader:
         self._faults.append((line, what))
 
 
-_KEYS = ("match", "task_definition", "cpu", "memory", "agent", "model", "mode", "channels", "limits")
+_KEYS = (
+    "match",
+    "task_definition",
+    "cpu",
+    "memory",
+    "agent",
+    "model",
+    "mode",
+    "channels",
+    "limits",
+    "push",
+    "merge",
+    "auto_fix",
+)
 
 
 def _is_glob(text: str) -> bool:

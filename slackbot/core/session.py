@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from slackbot.core.pull_request_state import PullRequestState as PullRequestState
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.spending import Spending
 from slackbot.core.values import replace
@@ -58,7 +59,7 @@ class TurnState(StrEnum):
 
 
 class EndedBy(StrEnum):
-    """Why a session is over. Decides what a later reply does: it wakes IDLE and AGE, others keep it."""
+    """Why a session is over. Decides what a later reply does: most ends it wakes from, the others keep it."""
 
     PERSON = "person"
     IDLE = "idle"
@@ -68,11 +69,12 @@ class EndedBy(StrEnum):
     """People of another organisation read along in its channel."""
     ROOT_DELETED = "root_deleted"
     """Somebody took the first message of its thread away."""
+    MERGED = "merged"
     FAILURE = "failure"
 
     @property
     def wakes_on_reply(self) -> bool:
-        return self in (EndedBy.IDLE, EndedBy.AGE, EndedBy.SHUTDOWN, EndedBy.SHARED)
+        return self in (EndedBy.IDLE, EndedBy.AGE, EndedBy.SHUTDOWN, EndedBy.MERGED, EndedBy.SHARED)
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,8 @@ class Turn:
     """Files the agent showed: `digest`, `name`, `file_id`, and `shared_at` once the thread has it."""
     waited_seconds: int = 0
     """How long the turn waited for answers to what the agent asked leave for."""
+    purpose: str | None = None
+    """What of the pull request it is about: fix_checks, address_review or resolve_conflicts; absent on a prompt."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -206,16 +210,10 @@ class Branch:
     """How many names were found taken."""
     tidied_launch: int | None = None
     """The launch after which it was looked at and kept."""
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class PullRequestState:
-    """What the thread was told of the pull request, and what it asked for: attribute `pull_request`."""
-
-    requested_by: str | None = None
-    requested_at: int | None = None
-    state: str | None = None
+    ref: str | None = None
+    """`refs/devflow/...`, where the commits are kept instead until the pull request is opened; absent = the branch."""
+    pushed: bool = False
+    """Whether what `ref` keeps was brought to the branch."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -341,6 +339,11 @@ class Session:
         return max(moments)
 
     @property
+    def last_prompt_at(self) -> int:
+        """When somebody last asked for something, or began the session again."""
+        return max(self.launched_at, *(turn.prompted_at for turn in self.history), 0)
+
+    @property
     def has_open_pull_request(self) -> bool:
         return self.pr_number is not None and self.pull_request.state == "open"
 
@@ -351,6 +354,13 @@ class Session:
 
     def permission(self, permission_id: str) -> Permission | None:
         return next((each for each in self.permissions if each.permission_id == permission_id), None)
+
+    @property
+    def push_ref(self) -> str:
+        """Where the commits of the next turn go, as a full ref name."""
+        if self.branch.ref is not None and not self.branch.pushed:
+            return self.branch.ref
+        return f"refs/heads/{self.branch_name}"
 
     def turn(self, turn_id: str) -> Turn | None:
         return next((turn for turn in self.history if turn.turn_id == turn_id), None)

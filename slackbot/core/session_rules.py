@@ -1,15 +1,15 @@
-"""What people, the branch, the pull request and Slack's answers make of a session; and the moves others share.
+"""What people, the branch and Slack's answers make of a session; and the moves others share.
 
-Handlers of `core.transitions`, one an event. The history is kept in `core.turn_rules`.
+Handlers of `core.transitions`, one an event. The history is kept in `core.turn_rules`, the pull request in
+`core.pull_request_rules`.
 """
 
 from __future__ import annotations
 
 from slackbot.core import events as ev
 from slackbot.core import turn_rules
-from slackbot.core.errors import UsageError
 from slackbot.core.notices import with_notice
-from slackbot.core.session import Ended, EndedBy, PullRequestState, Session, Status, TaskState
+from slackbot.core.session import Ended, EndedBy, Session, Status, TaskState
 from slackbot.core.values import replace
 
 # ------------------------------------------------------------------------------------------- people
@@ -41,20 +41,11 @@ def retry_requested(session: Session, event: ev.RetryRequested, now: int) -> Ses
     return retried if session.status.is_live else launch_again(retried, now)
 
 
-def pull_request_requested(session: Session, event: ev.PullRequestRequested, now: int) -> Session:
-    if session.branch.base_sha is None:
-        raise UsageError("There is no branch yet to open a pull request from.", "Wait until the worker is ready.")
-    if session.pull_request.requested_at is not None:
-        return session
-    asked = replace(session.pull_request, requested_by=event.user_id, requested_at=now)
-    return replace(session, pull_request=asked)
-
-
-# --------------------------------------------------------------------------- branch and pull request
+# -------------------------------------------------------------------------------------------- branch
 
 
 def branch_made(session: Session, event: ev.BranchMade, now: int) -> Session:
-    made = replace(session.branch, base_sha=event.base_sha, tidied_launch=None)
+    made = replace(session.branch, base_sha=event.base_sha, tidied_launch=None, ref=event.ref, pushed=False)
     return replace(session, branch=made, branch_name=event.branch_name)
 
 
@@ -83,21 +74,6 @@ def branch_tidied(session: Session, event: ev.BranchTidied, now: int) -> Session
     if session.status.is_live:
         return session
     return replace(session, branch=replace(session.branch, tidied_launch=session.launch))
-
-
-def pull_request_opened(session: Session, event: ev.PullRequestOpened, now: int) -> Session:
-    asked = session.pull_request
-    opened = PullRequestState(state="open", extra=asked.extra)
-    told = replace(session, pr_number=event.number, pr_url=event.url, pull_request=opened)
-    values = {"number": str(event.number), "url": event.url, "user_id": asked.requested_by or session.user_id}
-    kind = "pull_request_opened" if session.pr_number != event.number else "pull_request_shown"
-    return with_notice(told, kind, now, values)
-
-
-def pull_request_refused(session: Session, event: ev.PullRequestRefused, now: int) -> Session:
-    asked = replace(session.pull_request, requested_at=None, requested_by=None)
-    values = {"summary": event.summary, "remedy": event.remedy}
-    return with_notice(replace(session, pull_request=asked), "pull_request_refused", now, values)
 
 
 # --------------------------------------------------------------------------------------------- Slack
@@ -189,6 +165,13 @@ def _found_again(session: Session) -> Session:
 
 def launch_again(session: Session, now: int) -> Session:
     """A new launch: a greater number, a clean task, and no memory of the end or the error."""
+    if session.pull_request.branch_gone:
+        # It went with its pull request: the session needs a new one.
+        session = replace(
+            session,
+            branch=replace(session.branch, base_sha=None),
+            pull_request=replace(session.pull_request, branch_gone=False),
+        )
     return replace(
         _found_again(session),
         status=Status.STARTING,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slackbot.core import events as ev
 from slackbot.core import permission_rules, turn_rules
+from slackbot.core.deadlines import ends_as_merged_at
 from slackbot.core.session import EndedBy, Session, Status, TaskState
 from slackbot.core.session_rules import end_session, fail_session, launch_again
 from slackbot.core.task_report import is_unhealthy, report_task
@@ -152,6 +153,9 @@ def time_passed(session: Session, event: ev.TimePassed, now: int) -> Session:
         if timed is not session:
             return timed
         if session.working_turn is None and not session.waiting_turns:
+            merged_at = ends_as_merged_at(session)
+            if merged_at is not None and now >= merged_at:
+                return end_session(session, now, status=Status.STOPPED, by=EndedBy.MERGED, user_id=None, kind=None)
             if now - session.last_activity_at > limits.idle_seconds + limits.grace_seconds:
                 return end_session(session, now, status=Status.STOPPED, by=EndedBy.IDLE, user_id=None, kind="stopped")
             if now - session.launched_at > limits.max_session_seconds + limits.grace_seconds:

@@ -174,11 +174,18 @@ def retry(session: Session, event: ev.RetryRequested, now: int) -> Session:
             undoes=turn.undoes,
             context=turn.context,
             shortened=turn.shortened,
+            purpose=turn.purpose,
         )
         for number, turn in enumerate(joined_turns.run_together(session, last))
     )
     if len(session.waiting_turns) + len(again) > MAX_WAITING_TURNS:
         raise Refused(f"{MAX_WAITING_TURNS} prompts wait in this session already.", "Try again when some are done.")
+    replies = tuple(
+        {**one, "turn_id": event.turn_id} if one.get("turn_id") == last.turn_id else one
+        for one in session.pull_request.replies
+    )
+    if replies != session.pull_request.replies:
+        session = replace(session, pull_request=replace(session.pull_request, replies=replies))
     return replace(session, history=(*session.history, *again))
 
 

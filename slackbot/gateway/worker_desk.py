@@ -109,6 +109,7 @@ class WorkerDesk:
             repository_name=session.repository.name,
             clone_url=repository.clone_url,
             branch_name=session.branch_name,
+            push_ref=session.push_ref if session.branch.ref is not None else None,
             base_branch=session.base_branch,
             agent=session.agent,
             model=session.model,
@@ -301,7 +302,15 @@ class WorkerDesk:
             user_id=turn.user_id,
             user_name=name,
             context=tuple(said for each in turns for said in each.context),
+            merge=self._base_to_merge(session, turn),
         )
+
+    def _base_to_merge(self, session: Session, turn: Turn) -> str | None:
+        """For a turn that is to resolve conflicts: the branch its pull request goes into."""
+        if turn.purpose != "resolve_conflicts":
+            return None
+        picture = session.pull_request.seen
+        return (picture.base_ref if picture is not None else "") or session.base_branch
 
     async def _whole_prompt(self, session: Session, turn: Turn) -> str:
         """The agent gets the whole text: what the store keeps shortened stands in Slack.

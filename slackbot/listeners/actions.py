@@ -18,7 +18,6 @@ from slackbot.views import action_ids
 
 VERBS = {
     action_ids.SESSION_STOP: "stop",
-    action_ids.SESSION_OPEN_PR: "pr",
     action_ids.SESSION_RETRY: "retry",
     action_ids.SPENDING_EXTEND: "raise_limit",
     action_ids.SESSION_EDITOR: "editor",

@@ -252,6 +252,7 @@ def _bot_environment(
         "DEVFLOW_STATE_DIR": str(state.directory),
         "DEVFLOW_AUDIT_LOG": str(state.directory / "audit.log"),
         "DEVFLOW_RECONCILE_SECONDS": "2",
+        "DEVFLOW_PULL_REQUEST_SECONDS": "2",
         "DEVFLOW_PUBLIC_URL": f"http://127.0.0.1:{ports.public}",
         **{name: value for name, value in environment.items() if value.strip()},
         "DEVFLOW_GATEWAY_LISTEN": f"127.0.0.1:{ports.gateway}",

@@ -118,6 +118,7 @@ class _Demo:
         if branch != turn["commit_sha"]:
             raise _Missing(f"The branch {session['branch_name']} does not hold commit {turn['commit_sha'][:12]}.")
         await self._press("session_open_pr")
+        await self._submit("the form of the pull request")
         number = (await self._until("a pull request", lambda: self._has(present="pr_number")))["pr_number"]
         pull = await self._get(f"/{session['repository_owner']}/{session['repository_name']}/pull/{number}")
         if pull != 200:
@@ -246,6 +247,19 @@ class _Demo:
         if not answer["ok"]:
             raise _Missing(f"The button {element['text']['text']} was not taken: {answer['error']}")
 
+    async def _submit(self, what: str) -> None:
+        """Sends the form that is open, filled in as it came."""
+
+        def form() -> dict[str, Any] | None:
+            views = self._slack.people.open_views(PERSON)
+            return views[-1] if views else None
+
+        view = await self._until(what, form)
+        _say(_indented(f"{self._slack.workspace.person(PERSON)['real_name']} sends the form", _filled_in(view)))
+        answer = await self._slack.people.submit_view(PERSON, view["id"])
+        if not answer["ok"]:
+            raise _Missing(f"{what} was not taken: {answer.get('errors') or answer.get('error')}")
+
     async def _until(self, what: str, look: Callable[[], Any]) -> Any:
         """What `look` finds, as soon as it finds something."""
         try:
@@ -267,6 +281,16 @@ def _words(message: Mapping[str, Any]) -> str:
         if parts:
             lines.append(" · ".join(parts))
     return "\n".join(lines) or plain_text(str(message.get("text") or ""))
+
+
+def _filled_in(view: Mapping[str, Any]) -> list[str]:
+    """The fields of a form that one line can show."""
+    lines = []
+    for block in view["blocks"]:
+        if block.get("type") == "input":
+            value = block["element"].get("initial_value") or (block["element"].get("initial_option") or {}).get("value")
+            lines.append(f"{block['label']['text']}: {one_line(str(value or '–'), 70)}")
+    return lines
 
 
 def _texts(part: Any) -> list[str]:

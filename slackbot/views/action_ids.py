@@ -45,3 +45,13 @@ HOME_OLDER = "home_older"
 START_FORM_CALLBACK = "start_form_submitted"
 WORK_ON_THIS = "work_on_this"
 """`callback_id` of the form, and of the message shortcut in manifest.yml."""
+
+PULL_REQUEST_MERGE = "pull_request_merge"
+PULL_REQUEST_ACTS = {
+    "fix_checks": "pull_request_fix_checks",
+    "address_review": "pull_request_address_review",
+    "resolve_conflicts": "pull_request_resolve_conflicts",
+    "ready": "pull_request_ready",
+    "delete_branch": "pull_request_delete_branch",
+}
+"""Buttons of the pull request's card that need no form, by what they ask for."""

@@ -44,8 +44,13 @@ def open_pr_button(session: Session, language: str | None = None) -> Element | N
 
 def pull_request_button(session: Session, language: str | None = None) -> Element | None:
     """To the pull request's page, while it is open."""
+    return pull_request_page_button(session, language) if session.has_open_pull_request else None
+
+
+def pull_request_page_button(session: Session, language: str | None = None) -> Element | None:
+    """The same, whatever became of it."""
     language = language or session.language
-    if not session.has_open_pull_request or session.pr_url is None or not is_web_url(session.pr_url):
+    if session.pr_number is None or session.pr_url is None or not is_web_url(session.pr_url):
         return None
     return link_button(
         say(language, "button.view_pr", number=str(session.pr_number)), action_ids.LINK_PULL_REQUEST, session.pr_url

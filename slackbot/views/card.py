@@ -53,6 +53,7 @@ _ENDED = {
     EndedBy.SHUTDOWN: "card.stopped_by_shutdown",
     EndedBy.SHARED: "card.stopped_by_shared",
     EndedBy.ROOT_DELETED: "card.stopped_by_root_deleted",
+    EndedBy.MERGED: "card.stopped_by_merged",
     EndedBy.FAILURE: "card.stopped_by_failure",
 }
 

@@ -12,6 +12,7 @@ from slackbot.core.session import EndedBy, Notice, Session
 from slackbot.views.blocks import Block, actions, context, section
 from slackbot.views.buttons import has_commits, open_pr_button, pull_request_button, retry_button
 from slackbot.views.language import say
+from slackbot.views.pull_request_notices import PULL_REQUEST_KINDS
 from slackbot.views.spending import spending_extended, spending_near, spending_reached
 from slackbot.views.task_words import log_link
 from slackbot.views.view import View
@@ -147,4 +148,5 @@ _KINDS: dict[str, Callable[[Session, Notice], View]] = {
     "spending_near": spending_near,
     "spending_reached": spending_reached,
     "spending_extended": spending_extended,
+    **PULL_REQUEST_KINDS,
 }

@@ -12,6 +12,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -125,18 +126,22 @@ class Checkout:
         self.place = place
         self.name = info.branch_name
         self.branch = f"refs/heads/{info.branch_name}"
+        self.remote_ref = info.push_ref or self.branch
+        """Where the host keeps the session's commits: the branch, or a ref of the session's own."""
         self.base = f"refs/heads/{info.base_branch}"
         self.url = info.clone_url
         self.prefix = url_prefix(info.clone_url)
         self.person = Person(info.committer_name, info.committer_email)
         self.known: set[str] = set()
+        self.merging: str | None = None
+        """The commit that is merged into the checkout, until the merge is committed."""
         self.synced = ""
         """The head of the branch that the checkout stands on: what was cloned, then what was pushed."""
         scheme = urlsplit(info.clone_url).scheme
         self.origin = Git(place.origin, place.scratch, protocols=scheme, person=self.person)
         home = place.home if place.confinement.is_separate else place.scratch
         self._inside = Git(place.checkout / ".git", home, person=self.person, confinement=place.confinement)
-        self._staging = Git(
+        self.staging = Git(
             place.staging,
             home,
             confinement=place.confinement,
@@ -184,7 +189,9 @@ class Checkout:
 
         `depth`: no more than so many commits of each; `deepen`: so many more than before.
         """
-        refspecs = [f"+{ref}:{ref}" for ref in dict.fromkeys((self.branch, self.base))]
+        refspecs = [f"+{self.remote_ref}:{self.branch}"]
+        if self.base != self.branch:
+            refspecs.append(f"+{self.base}:{self.base}")
         how = [*([f"--depth={depth}"] if depth else []), *([f"--deepen={deepen}"] if deepen else [])]
         try:
             await self.origin("fetch", "--quiet", *how, "--", self.url, *refspecs, credentials=credentials)
@@ -215,6 +222,22 @@ class Checkout:
         if await self.is_shallow():
             await self.fetch(credentials, deepen=DEEPER[-1])
             await self.show_remote()
+
+    async def catch_up(self, credentials: Credentials) -> None:
+        """Brings branch and base up to what the host has, with as much of the past as a merge needs."""
+        await self.fetch(credentials)
+        await self._connect(credentials)
+
+    async def base_head(self) -> str:
+        """The base's head on the host, as last fetched."""
+        try:
+            return (await self.origin("rev-parse", "--verify", f"{self.base}^{{commit}}")).strip()
+        except GitFailed as failure:
+            name = self.base.removeprefix("refs/heads/")
+            raise CheckoutBroken(
+                f"The repository has no branch {name} (any more), so it could not be merged.",
+                "Choose another base for the pull request on GitHub.",
+            ) from failure
 
     async def remote_head(self) -> str:
         """The branch's head on the host, as last fetched or pushed."""
@@ -256,10 +279,15 @@ class Checkout:
         """
         head = await self.head()
         tree, nested = await self._tree(head)
-        if tree == (await self._staging("rev-parse", f"{head}^{{tree}}")).strip():
+        parents = ["-p", head]
+        if self.merging is not None and not await self.descends(head, self.merging):
+            parents += ["-p", self.merging]
+        elif tree == (await self.staging("rev-parse", f"{head}^{{tree}}")).strip():
+            self.end_merge()
             return head, nested
-        commit = await self._staging("commit-tree", tree, "-p", head, "-F", "-", stdin=message.encode())
-        await self._adopt(commit.strip(), head)
+        commit = await self.staging("commit-tree", tree, *parents, "-F", "-", stdin=message.encode())
+        await self.adopt(commit.strip(), head)
+        self.end_merge()
         return commit.strip(), nested
 
     async def tree(self) -> str:
@@ -268,7 +296,7 @@ class Checkout:
 
     async def changed_files(self, before: str, after: str) -> list[str]:
         """The files in which two commits or trees of the checkout differ."""
-        listing = await self._staging("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
+        listing = await self.staging("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
         return [name for name in listing.split("\0") if name]
 
     async def _tree(self, head: str) -> tuple[str, tuple[str, ...]]:
@@ -285,17 +313,17 @@ class Checkout:
             await self._stage(head, fresh=True)
             nested += await self._new_links(head)
         for path in nested:
-            await self._staging("update-index", "--force-remove", "--", path)
-        return (await self._staging("write-tree")).strip(), nested
+            await self.staging("update-index", "--force-remove", "--", path)
+        return (await self.staging("write-tree")).strip(), nested
 
     async def _stage(self, head: str, *, fresh: bool) -> None:
         # The agent's index: its stat data spares reading every file again, and it knows what was left out on purpose.
         script = 'rm -f -- "$2"; if [ -z "$3" ] && [ -f "$1" ]; then cp -- "$1" "$2" && echo copied; fi'
         own, index = self.place.checkout / ".git" / "index", self.place.staging / "index"
         if not self.place.as_agent(script, str(own), str(index), "fresh" if fresh else ""):
-            await self._staging("read-tree", head)
+            await self.staging("read-tree", head)
         excludes = ("core.excludesFile", str(self.place.staging / "excludes"))
-        await self._staging("add", "--all", "--", ":/", settings=[excludes])
+        await self.staging("add", "--all", "--", ":/", settings=[excludes])
 
     def _write_excludes(self, nested: tuple[str, ...]) -> None:
         own, excludes = self.place.checkout / ".git" / "info" / "exclude", self.place.staging / "excludes"
@@ -313,41 +341,69 @@ class Checkout:
 
     async def _new_links(self, head: str) -> tuple[str, ...]:
         """Submodule links staged now that HEAD does not have."""
-        changes = (await self._staging("diff-index", "--cached", "--raw", "-z", "--no-renames", head)).split("\0")
+        changes = (await self.staging("diff-index", "--cached", "--raw", "-z", "--no-renames", head)).split("\0")
         return tuple(
             path for change, path in zip(changes[::2], changes[1::2], strict=False)
             if change.split()[1] == "160000" and change.split()[0] == ":000000"
         )  # fmt: skip
 
-    async def _adopt(self, commit: str, old: str) -> None:
+    async def adopt(self, commit: str, old: str) -> None:
         """Moves the checkout's HEAD (whatever branch it names) and index to `commit`; its files are so already."""
+        self.take_index()
+        await self._inside("update-ref", "-m", "devflow", "HEAD", commit, old)
+
+    def take_index(self) -> None:
+        """Gives the agent's repository the index that the worker has staged."""
         index = self.place.checkout / ".git" / "index"
         # Never written through a link that the agent put there.
         script = 'rm -f -- "$2.devflow" && cp -- "$1" "$2.devflow" && mv -f -- "$2.devflow" "$2"'
         self.place.as_agent(script, str(self.place.staging / "index"), str(index))
-        await self._inside("update-ref", "-m", "devflow", "HEAD", commit, old)
+
+    def begin_merge(self, theirs: str, message: str) -> None:
+        """Tells the agent's git of a merge that is not committed: a commit of its own concludes it."""
+        self.merging = theirs
+        self.take_index()
+        # Never written through a link that the agent put there.
+        script = 'cd -- "$1" && rm -f -- MERGE_HEAD MERGE_MSG && echo "$2" > MERGE_HEAD && cat > MERGE_MSG'
+        self.place.as_agent(script, str(self.place.checkout / ".git"), theirs, stdin=message + "\n")
+
+    def end_merge(self) -> None:
+        """The merge is committed, or given up."""
+        if self.merging is not None:
+            self.merging = None
+            script = 'cd -- "$1" && rm -f -- MERGE_HEAD MERGE_MSG MERGE_MODE'
+            self.place.as_agent(script, str(self.place.checkout / ".git"))
+
+    def with_markers(self, names: Sequence[str]) -> list[str]:
+        """Those of these files that hold conflict markers still."""
+        script = (
+            'cd -- "$1" || exit 1; shift; for name; do if [ -f "$name" ] && [ ! -h "$name" ] && '
+            "LC_ALL=C grep -qaE '^(<<<<<<<|>>>>>>>) ' -- \"$name\"; then printf '%s\\0' \"$name\"; fi; done"
+        )
+        found = self.place.as_agent(script, str(self.place.checkout), *(f"./{name}" for name in names))
+        return [name.removeprefix("./") for name in found.split("\0") if name]
 
     async def move(self, new: str, old: str) -> None:
         """Brings HEAD, index and files from the commit `old` to `new`, which the bare repository has."""
         await self.show_remote()
-        await self._staging("read-tree", "--reset", "-u", new)
-        await self._adopt(new, old)
+        await self.staging("read-tree", "--reset", "-u", new)
+        await self.adopt(new, old)
 
     async def bundle(self, commit: str) -> Path | None:
         """What of `commit` the bare repository does not have, as a bundle; None when it has all."""
         known = [f"^{sha}" for sha in sorted(self.known)]
-        if not await self._staging("rev-list", "--max-count=1", commit, *known):
+        if not await self.staging("rev-list", "--max-count=1", commit, *known):
             return None
         target = self.place.scratch / "turn.bundle"
         target.unlink(missing_ok=True)
-        await self._staging("update-ref", "refs/devflow/turn", commit)
+        await self.staging("update-ref", "refs/devflow/turn", commit)
         # Written by the worker: the agent's user has no way into its directory.
-        await self._staging("bundle", "create", "--quiet", "-", "refs/devflow/turn", *known, stdout=target)
+        await self.staging("bundle", "create", "--quiet", "-", "refs/devflow/turn", *known, stdout=target)
         return target
 
     async def descends(self, commit: str, ancestor: str) -> bool:
         """Whether `ancestor` is in the history of `commit`, as the checkout has it."""
-        status, _, errors = await self._staging.run("merge-base", "--is-ancestor", ancestor, commit)
+        status, _, errors = await self.staging.run("merge-base", "--is-ancestor", ancestor, commit)
         if status not in (0, 1):
             raise GitFailed("merge-base", status, errors)
         return status == 0

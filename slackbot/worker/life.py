@@ -22,6 +22,7 @@ from slackbot.worker.checkout import Checkout, Place
 from slackbot.worker.editor import Editor, editor_environment, find_editor, own_address
 from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, patiently
 from slackbot.worker.git import Credentials
+from slackbot.worker.merging import abandon_merge
 from slackbot.worker.model_proxy import ModelProxy
 from slackbot.worker.publish import NotPushed, Publisher
 from slackbot.worker.turn import TurnRunner
@@ -309,6 +310,7 @@ class Life:
 
 async def _save(checkout: Checkout, publisher: Publisher, reason: str) -> tuple[str | None, str]:
     """Commits and pushes what is unsaved. Gives the pushed commit, and a note when it went elsewhere."""
+    await abandon_merge(checkout)
     head, _ = await checkout.commit_leftovers(f"Save unfinished work\n\nDevFlow-Saved: {reason}\n")
     try:
         published = await publisher.publish(head)

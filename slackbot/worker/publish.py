@@ -53,6 +53,7 @@ class Publisher:
         self._checkout = checkout
         self._origin = checkout.origin
         self._token = token
+        self._pushed_to = checkout.remote_ref
 
     async def clone(self) -> None:
         """Makes both repositories; NotPushed says in a sentence why it could not."""
@@ -76,7 +77,7 @@ class Publisher:
         NotPushed says what is in the way; the commits then stay for the next try.
         """
         checkout = self._checkout
-        if head == checkout.synced:
+        if head == checkout.synced and self._pushed_to == checkout.remote_ref:
             return None
         if not await checkout.descends(head, checkout.synced):
             raise NotPushed(
@@ -88,7 +89,8 @@ class Publisher:
         ours = head
         for _ in range(PUSH_ATTEMPTS):
             before = await checkout.remote_head()
-            if await self._push(ours, checkout.branch):
+            if await self._push(ours, checkout.remote_ref, checkout.branch):
+                self._pushed_to = checkout.remote_ref
                 return await self._settle(ours, head, before)
             await checkout.fetch(await self._token(False))
             theirs = await checkout.remote_head()
@@ -101,12 +103,23 @@ class Publisher:
             "The commits are kept; write again, or press Retry, to push them with the next turn.",
         )
 
+    async def catch_up(self) -> None:
+        """Brings branch and base up to what the host has; the checkout follows where nothing of its own waits."""
+        checkout = self._checkout
+        await checkout.catch_up(await self._token(False))
+        theirs, head = await checkout.remote_head(), await checkout.head()
+        if head == checkout.synced and theirs != head:
+            await checkout.move(theirs, head)
+            checkout.synced = theirs
+        await checkout.show_remote()
+
     async def rescue(self, head: str) -> str:
         """Pushes `head` to a branch of its own beside the working branch, and names it: the last resort
         before the checkout goes away."""
-        name = f"{self._checkout.name}-unsaved-{head[:10]}"
+        ref = f"{self._checkout.remote_ref}-unsaved-{head[:10]}"
+        name = ref.removeprefix("refs/heads/")
         await self._take_over(head)
-        if not await self._push(head, f"refs/heads/{name}"):
+        if not await self._push(head, ref, ref):
             raise NotPushed(f"The branch {name} already exists with other commits.")
         return name
 
@@ -130,8 +143,8 @@ class Publisher:
                     path.unlink(missing_ok=True)
         await self._origin("update-ref", "refs/devflow/turn", head)
 
-    async def _push(self, commit: str, ref: str) -> bool:
-        """True when the branch on the host is at `commit`; False when it has moved on."""
+    async def _push(self, commit: str, ref: str, own: str) -> bool:
+        """True when `ref` on the host is at `commit` (`own`: its name here); False when it has moved on."""
         refused_once = False
         for attempt in range(PUSH_ATTEMPTS):
             credentials = await self._token(refused_once)
@@ -140,7 +153,7 @@ class Publisher:
                 credentials=credentials,
             )  # fmt: skip
             if status == 0:
-                await self._origin("update-ref", ref, commit)
+                await self._origin("update-ref", own, commit)
                 return True
             verdict = next((line for line in output.splitlines() if line.startswith("!")), "")
             if "[rejected]" in verdict or _RACE.search(errors):
@@ -167,7 +180,7 @@ class Publisher:
         inside = Git(None, place.scratch, cwd=tree, person=self._checkout.person)
         # Authors stay as they are; only the committer of what is rewritten is the bot.
         try:
-            await inside("rebase", "--quiet", "--onto", theirs, self._checkout.synced)
+            await inside("rebase", "--quiet", "--rebase-merges", "--onto", theirs, self._checkout.synced)
             return (await inside("rev-parse", "HEAD")).strip()
         except GitFailed as failure:
             files = [

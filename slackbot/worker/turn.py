@@ -18,7 +18,15 @@ from slackbot.worker.agent import Agent, AgentHost, PromptResult
 from slackbot.worker.agents import AgentFailed
 from slackbot.worker.checkout import Checkout
 from slackbot.worker.editor import Editor
-from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop
+from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, patiently
+from slackbot.worker.merging import (
+    Merge,
+    NotMerged,
+    abandon_merge,
+    begin_merge,
+    check_resolved,
+    conflicts_text,
+)
 from slackbot.worker.output import cut, readable
 from slackbot.worker.permission import Asker, TurnClock
 from slackbot.worker.progress import Reporter, TurnView
@@ -29,6 +37,8 @@ log = structlog.get_logger()
 
 CANCEL_SECONDS = 10.0
 """How long a cancelled agent may take to end its turn before it is killed."""
+AIM_SECONDS = 60.0
+"""How long the gateway is asked where a turn's commits are to go."""
 CANCEL_AT_END_SECONDS = 4.0
 """The same when the worker itself has been told to go."""
 SUBJECT_CHARACTERS = 72
@@ -70,6 +80,8 @@ class TurnRunner:
         self._leaving = leaving
         self._redact = redact
         self._told = list(info.earlier_turns)
+        self._merge_begun: Merge | None = None
+        self._merge_is_kept = False
         self._left = checkout.synced
         """The commit or tree of files that the last turn left."""
 
@@ -120,8 +132,11 @@ class TurnRunner:
         del self._told[:-EARLIER_TURNS]
 
     async def _work(self, work: TurnWork, view: TurnView, reporter: Reporter) -> Answer:
+        self._merge_is_kept = False
         try:
-            return await self._work_or_fail(work, view, reporter)
+            answer = await self._work_or_fail(work, view, reporter)
+            await self._let_go_of_merge()
+            return answer
         except (Fenced, ToldToStop):
             raise
         except Exception as error:  # a turn ends with an answer, whatever happens
@@ -135,6 +150,8 @@ class TurnRunner:
     async def _work_or_fail(self, work: TurnWork, view: TurnView, reporter: Reporter) -> Answer:
         try:
             edited = await self._edits_of_people()
+            if work.merge is not None and (merged := await self._merge(work, work.merge)) is not None:
+                return merged
             agent = await self._host.ensure()
             ending, result = await self._prompt(agent, work, view, reporter, edited)
         except AgentFailed as failure:
@@ -155,6 +172,45 @@ class TurnRunner:
             )
             return _failed(stopped, view.response())
         return await self._publish(work, view, result)
+
+    async def _merge(self, work: TurnWork, base: str) -> Answer | None:
+        """The base in the checkout, with what git could not merge left to the agent; an answer where nothing is."""
+        try:
+            await self._aim()
+            if self._merge_begun is not None:
+                self._merge_begun = None
+                await abandon_merge(self._checkout)
+            await self._checkout.commit_leftovers("Save unfinished work before a merge")
+            self._checkout.base = f"refs/heads/{base}"
+            await self._publisher.catch_up()
+            begun = await begin_merge(self._checkout, base, await self._checkout.base_head())
+        except (Fenced, ToldToStop):
+            raise
+        except DevflowError as failure:
+            log.warning("merge_failed", turn_id=work.turn_id, why=failure.summary)
+            return _failed(failure, "")
+        if isinstance(begun, Merge):
+            self._merge_begun = begun
+            return None
+        said = f"`{base}` is merged, without conflicts." if begun else f"The branch has all of `{base}` already."
+        return await self._published(work, said, None)
+
+    async def _aim(self) -> None:
+        """Where turns are kept apart until the pull request is opened: it may be open by now."""
+        if self._info.push_ref is not None:
+            deadline = time.monotonic() + AIM_SECONDS
+            info = await patiently(self._gateway.session, deadline=deadline, what="session")
+            self._checkout.remote_ref = info.push_ref or self._checkout.branch
+
+    async def _let_go_of_merge(self) -> None:
+        """A turn that ended before its merge was resolved leaves none behind; the button begins it anew."""
+        if self._merge_begun is None or self._merge_is_kept:
+            return
+        self._merge_begun = None
+        try:
+            await abandon_merge(self._checkout)
+        except DevflowError as failure:
+            log.warning("merge_not_abandoned", why=failure.summary)
 
     async def _prompt(
         self, agent: Agent, work: TurnWork, view: TurnView, reporter: Reporter, edited: str = ""
@@ -201,7 +257,7 @@ class TurnRunner:
 
         Gives what the agent is to know of it, "" when there is nothing.
         """
-        if self._editor is None or self._editor.active_at is None:
+        if self._editor is None or self._editor.active_at is None or self._merge_begun is not None:
             return ""
         names = await self._checkout.changed_files(self._left, await self._checkout.tree())
         if not names:
@@ -218,26 +274,36 @@ class TurnRunner:
             texts += earlier_text(self._told)
         if work.context:
             texts.append(context_text(work.context))
+        if self._merge_begun is not None:
+            texts.append(conflicts_text(self._merge_begun))
         if edited:
             texts.append(edited)
         return [*texts, work.prompt]
 
     async def _publish(self, work: TurnWork, view: TurnView, result: PromptResult | None) -> Answer:
         usage = result.usage if result else None
-        response = view.response()
         note = _STOP_NOTES.get(result.stop_reason, "") if result else ""
+        return await self._published(work, f"{view.response()}\n\n{note}".strip(), usage)
+
+    async def _published(self, work: TurnWork, response: str, usage: dict[str, int] | None) -> Answer:
+        """The answer once what the checkout holds is committed and pushed; what is in the way is said in it."""
         published: Published | None = None
         try:
+            if self._merge_begun is not None:
+                check_resolved(self._checkout, self._merge_begun)
             head, nested = await self._checkout.commit_leftovers(commit_message(work, self._redact))
+            self._merge_begun = None
+            await self._aim()
             published = await self._publisher.publish(head)
         except (Fenced, ToldToStop):
             raise
         except DevflowError as failure:
             log.warning("turn_not_published", turn_id=work.turn_id, why=failure.summary)
+            self._merge_is_kept = isinstance(failure, NotMerged)
             return _failed(failure, response).model_copy(update={"usage": usage})
         if nested:
-            note += f"\nNot committed, because they are git repositories of their own: {', '.join(nested)}."
-        answer = Answer(outcome="answered", response=f"{response}\n\n{note}".strip(), usage=usage)
+            response += f"\n\nNot committed, because they are git repositories of their own: {', '.join(nested)}."
+        answer = Answer(outcome="answered", response=response.strip(), usage=usage)
         if published is None:
             return answer
         return answer.model_copy(

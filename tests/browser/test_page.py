@@ -71,6 +71,7 @@ def test_the_main_job_by_hand(open_page: OpenPage, sandbox: SandboxProcess) -> N
     expect(mine.get_by_test_id("reaction")).to_have_count(1)
 
     button(page, "session_open_pr").click()
+    page.get_by_test_id("modal-submit").click()
     link = button(page, "link_pull_request")
     expect(link).to_be_visible()
     with page.context.expect_page() as opened:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from slackbot.core import events as ev
-from slackbot.core.ports import TaskObservation
+from slackbot.core.ports import CheckRun, PullRequestSnapshot, TaskObservation
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.session import Session, Status, Thread, TurnState, derive_session_id
 from slackbot.core.transitions import decide
@@ -101,6 +101,50 @@ def answered(**values: Any) -> Session:
 def with_commit() -> Session:
     """As `answered`, with a commit on the branch."""
     return answered(commit_sha="c" * 40, files_changed=2, additions=10, deletions=3)
+
+
+FAILING = (CheckRun("lint", "failed", "https://ci.example/1", 1), CheckRun("test", "passed", None, 2))
+
+
+def a_snapshot(**changes: Any) -> PullRequestSnapshot:
+    """Pull request 12 as it was just opened: nothing said of it yet."""
+    given: dict[str, Any] = {
+        "node_id": "PR_12",
+        "number": 12,
+        "url": "https://github.com/acme/shop/pull/12",
+        "title": "Fix the flaky checkout test",
+        "state": "open",
+        "draft": False,
+        "mergeable": "mergeable",
+        "review_decision": None,
+        "head_ref": "devflow/fix-the-test-0b0c0d0e",
+        "head_sha": "c" * 40,
+        "base_ref": "main",
+        "additions": 10,
+        "deletions": 3,
+        "changed_files": 2,
+        "updated_at": T0,
+        **changes,
+    }
+    return PullRequestSnapshot(**{"checks_total": len(given.get("checks", ())), **given})
+
+
+def opened(session: Session | None = None) -> Session:
+    """With pull request 12 open, its card told."""
+    session = tell(session or with_commit(), ev.PullRequestRequested("U0000007"), now=T0 + 70)
+    session = tell(
+        session, ev.PullRequestOpened(12, "https://github.com/acme/shop/pull/12", node_id="PR_12"), now=T0 + 71
+    )
+    number = session.pull_request.card_number
+    return tell(session, ev.PullRequestCardTold("-", f"{T0}.910000", number), now=T0 + 72)
+
+
+NO_TERMS = ev.PullRequestTerms()
+
+
+def look(session: Session, *, at: int = T0 + 80, terms: ev.PullRequestTerms = NO_TERMS, **seen: Any) -> Session:
+    """After a look at the pull request."""
+    return tell(session, ev.PullRequestObserved(a_snapshot(**seen), at * 1000, terms), now=at)
 
 
 def stopped() -> Session:

@@ -6,6 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from slackbot.core.pull_request_rules import ACTIONS
+from slackbot.core.pull_request_state import FailingCheck, Opinion, Picture
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.session import (
     Branch,
@@ -22,6 +24,7 @@ from slackbot.core.session import (
     TurnState,
 )
 from slackbot.core.spending import COUNTS, Spending
+from slackbot.views.pull_request_notices import PULL_REQUEST_KINDS
 
 words = st.text(min_size=1, max_size=60)
 times = st.integers(min_value=0, max_value=4_000_000_000)
@@ -79,7 +82,15 @@ notices = st.builds(
     Notice,
     notice_id=words,
     kind=st.sampled_from(
-        ["stopped", "failed", "pull_request_opened", "pull_request_shown", "pull_request_refused", "newer"]
+        [
+            "stopped",
+            "failed",
+            "pull_request_opened",
+            "pull_request_shown",
+            "pull_request_refused",
+            *PULL_REQUEST_KINDS,
+            "newer",
+        ]
     ),
     at=times,
     values=st.dictionaries(
@@ -87,6 +98,32 @@ notices = st.builds(
     ),
     extra=foreign,
 )
+pictures = st.builds(
+    Picture,
+    title=st.just("") | words,
+    draft=st.booleans(),
+    mergeable=st.sampled_from(["mergeable", "conflicting", "unknown"]) | words,
+    review_decision=maybe(st.sampled_from(["approved", "changes_requested", "review_required"]) | words),
+    head_sha=shas,
+    base_ref=st.just("") | words,
+    additions=counts,
+    deletions=counts,
+    changed_files=counts,
+    checks_total=counts,
+    passed=counts,
+    pending=counts,
+    failed=counts,
+    failing=st.lists(st.builds(FailingCheck, words, maybe(urls | words), maybe(counts)), max_size=3).map(tuple),
+    opinions=st.lists(st.builds(Opinion, words, st.sampled_from(["approved", "changes_requested"])), max_size=3).map(
+        tuple
+    ),
+    unresolved=st.integers(0, 20),
+    merged_by=maybe(words),
+)
+asks = st.fixed_dictionaries(
+    {"action": st.sampled_from([*ACTIONS, "later"]), "request_id": words, "user_id": user_ids, "at": times}
+)
+
 sessions = st.builds(
     Session,
     session_id=st.uuids(version=4).map(str),
@@ -160,6 +197,18 @@ sessions = st.builds(
         requested_by=maybe(user_ids),
         requested_at=maybe(times),
         state=maybe(st.sampled_from(["open", "closed", "merged"]) | words),
+        picture=maybe(pictures.map(Picture.as_map).filter(bool)),
+        asked=st.lists(asks, max_size=2).map(tuple),
+        told_reviews=st.lists(counts, max_size=3).map(tuple),
+        told_conflict=st.booleans(),
+        old_cards=st.lists(message_ts, max_size=2).map(tuple),
+        card_number=st.integers(0, 9),
+        may_merge=st.booleans(),
+        branch_gone=st.booleans(),
+        branch_seen_at=maybe(times),
+        watch_ended_at=maybe(times),
+        reviewers_refused=st.lists(words, max_size=2).map(tuple),
+        opened_by=maybe(user_ids),
         extra=foreign,
     ),
     ended=maybe(st.builds(Ended, st.sampled_from(EndedBy), times, maybe(user_ids), foreign)),

@@ -10,14 +10,26 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from slackbot.core import events as ev
 from slackbot.core.deadlines import next_deadline
-from slackbot.core.effects import DeliverAnswer, PostNotice, StopTask, UpdateCard, owed
+from slackbot.core.effects import (
+    ActOnPullRequest,
+    AnswerReview,
+    DeliverAnswer,
+    LookForMergedBranch,
+    PostNotice,
+    RemoveOldCard,
+    StopTask,
+    UpdateCard,
+    UpdatePullRequestCard,
+    owed,
+)
 from slackbot.core.errors import DevflowError
 from slackbot.core.item import from_item, to_item
 from slackbot.core.notices import MAX_NOTICES
 from slackbot.core.ports import TaskObservation
+from slackbot.core.pull_request_rules import ACTIONS, AGENT_ACTIONS
 from slackbot.core.session import WITHDRAWN, EndedBy, Session, Status, Turn, TurnState, card_key
 from slackbot.core.transitions import decide
-from tests.core.builders import CHANNEL, T0, a_session, tell
+from tests.core.builders import CHANNEL, FAILING, T0, a_session, a_snapshot, tell
 
 _ENDS = [TurnState.ANSWERED, TurnState.FAILED, TurnState.CANCELLED]
 
@@ -133,6 +145,38 @@ class AnyCourse(RuleBasedStateMachine):
     def pull_request(self, opened: bool) -> None:
         self.tell(ev.PullRequestOpened(1, "https://x.example/1") if opened else ev.PullRequestRefused("No commits."))
 
+    @rule(
+        state=st.sampled_from(["open", "open", "open", "merged", "closed"]),
+        fails=st.booleans(),
+        mergeable=st.sampled_from(["mergeable", "conflicting", "unknown"]),
+        terms=st.sampled_from([ev.PullRequestTerms(), ev.PullRequestTerms(True, 2)]),
+    )
+    def look(self, state: str, fails: bool, mergeable: str, terms: ev.PullRequestTerms) -> None:
+        checks = FAILING if fails else ()
+        seen = a_snapshot(number=1, state=state, checks=checks, mergeable=mergeable, head_sha="c" * 40)
+        self.number += 1
+        self.tell(ev.PullRequestObserved(seen, self.now * 1000 + self.number, terms))
+
+    @rule(action=st.sampled_from(ACTIONS))
+    def act(self, action: str) -> None:
+        self.number += 1
+        self.tell(ev.PullRequestActRequested(action, "U3", f"press:{self.number}", terms=ev.PullRequestTerms(True)))
+
+    @rule(done=st.booleans())
+    def act_on_it(self, done: bool) -> None:
+        for effect in owed(self.session):
+            if isinstance(effect, ActOnPullRequest) and effect.action in AGENT_ACTIONS and done:
+                self.tell(ev.PullRequestWorkPrepared(effect.act_id, "Mend it.", (7,)))
+            elif isinstance(effect, ActOnPullRequest) and done:
+                self.tell(ev.PullRequestActDone(effect.act_id, effect.action))
+            elif isinstance(effect, ActOnPullRequest):
+                self.tell(ev.PullRequestActRefused(effect.act_id, effect.action, "No."))
+            elif isinstance(effect, AnswerReview):
+                self.tell(ev.ReviewAnswered(effect.turn_id))
+            elif isinstance(effect, LookForMergedBranch):
+                self.tell(ev.MergedBranchSeen(done))
+        assert not any(isinstance(effect, ActOnPullRequest | AnswerReview) for effect in owed(self.session))
+
     @rule()
     def thread_lost(self) -> None:
         self.tell(ev.ThreadLost("is_archived"))
@@ -150,9 +194,15 @@ class AnyCourse(RuleBasedStateMachine):
                 self.tell(ev.NoticePosted(effect.notice_id, ts))
             elif isinstance(effect, UpdateCard):
                 self.tell(ev.CardTold(effect.card, ts))
+            elif isinstance(effect, UpdatePullRequestCard):
+                self.tell(ev.PullRequestCardTold(effect.card, ts, effect.card_number))
+            elif isinstance(effect, RemoveOldCard):
+                self.tell(ev.OldCardRemoved(effect.card_ts))
         if self.session.thread.lost is None:
             kinds = {type(effect) for effect in owed(self.session)}
-            assert not kinds & {DeliverAnswer, PostNotice}, "telling the thread does not end"
+            assert not kinds & {DeliverAnswer, PostNotice, UpdatePullRequestCard, RemoveOldCard}, (
+                "telling the thread does not end"
+            )
 
     # --------------------------------------------------------------------------------- what always holds
 

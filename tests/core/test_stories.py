@@ -16,6 +16,7 @@ from slackbot.core.effects import (
     StopTask,
     TidyBranch,
     UpdateCard,
+    UpdatePullRequestCard,
     is_lasting,
     owed,
     stop_reason,
@@ -544,18 +545,20 @@ def test_branch_names_that_are_taken() -> None:
 
 
 def test_a_pull_request_is_asked_for_and_opened() -> None:
-    """Owed until it is open; the notice names who asked; asked again, it is shown."""
+    """Owed until it is open; its card says so; asked again, the card comes to the end and the old one goes."""
     session = tell(with_commit(), ev.PullRequestRequested("U0000007"), now=T0 + 70)
     assert OpenPullRequest(T0 + 70) in owed(session)
     assert tell(session, ev.PullRequestRequested("U0000008"), now=T0 + 71) is session
     session = tell(session, ev.PullRequestOpened(12, "https://github.com/acme/shop/pull/12"))
     assert session.has_open_pull_request
-    (notice,) = session.thread.notices
-    assert (notice.kind, notice.values["user_id"], notice.values["number"]) == ("pull_request_opened", "U0000007", "12")
-    assert owed_kinds(session) == ["PostNotice"]
+    assert session.pull_request.opened_by == "U0000007"
+    (card,) = (effect for effect in owed(session) if isinstance(effect, UpdatePullRequestCard))
+    session = tell(session, ev.PullRequestCardTold(card.card, "5.5", card.card_number))
+    assert owed_kinds(session) == []
 
-    again = tell(session, ev.PullRequestRequested("U0000008"), ev.PullRequestOpened(12, "https://x.example/12"))
-    assert again.thread.notices[-1].kind == "pull_request_shown"
+    again = tell(session, ev.PullRequestRequested("U0000008"))
+    assert owed_kinds(again) == ["UpdatePullRequestCard", "RemoveOldCard"]
+    assert again.pull_request.requested_at is None
 
 
 def test_a_pull_request_is_refused() -> None:
@@ -578,7 +581,7 @@ def test_a_branch_with_a_pull_request_is_left_alone() -> None:
     session = tell(session, observed(session, "STOPPED"))
     assert owed_kinds(session) == ["PostNotice", "OpenPullRequest"]
     session = tell(session, ev.PullRequestOpened(1, "https://x.example/1"))
-    assert owed_kinds(session) == ["PostNotice", "PostNotice"]
+    assert owed_kinds(session) == ["UpdatePullRequestCard", "PostNotice"]
 
 
 # ---------------------------------------------------------------------------------------- a lost thread

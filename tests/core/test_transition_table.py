@@ -10,9 +10,10 @@ import pytest
 from slackbot.core import events as ev
 from slackbot.core.errors import Fenced, IllegalTransition, UsageError
 from slackbot.core.ports import TaskObservation
+from slackbot.core.pull_request_rules import ACTIONS
 from slackbot.core.session import EndedBy, Session, Status, TurnState
 from slackbot.core.transitions import TRANSITIONS, decide
-from tests.core.builders import BY_STATUS, T0, TASK_ARN, a_session, answered, prompt, running
+from tests.core.builders import BY_STATUS, FAILING, T0, TASK_ARN, a_session, a_snapshot, answered, prompt, running
 
 _MAKE: dict[type[ev.Event], Callable[[Session], list[ev.Event]]] = {
     ev.PromptReceived: lambda s: [prompt(7), prompt(1)],
@@ -38,6 +39,24 @@ _MAKE: dict[type[ev.Event], Callable[[Session], list[ev.Event]]] = {
     ev.BranchNameTaken: lambda s: [ev.BranchNameTaken(s.branch_name), ev.BranchNameTaken("other")],
     ev.BranchTidied: lambda s: [ev.BranchTidied(True), ev.BranchTidied(False)],
     ev.PullRequestOpened: lambda s: [ev.PullRequestOpened(3, "https://github.com/acme/shop/pull/3")],
+    ev.PullRequestActRequested: lambda s: [
+        ev.PullRequestActRequested(action, "U1", f"press:{action}") for action in (*ACTIONS, "?")
+    ],
+    ev.PullRequestObserved: lambda s: [
+        ev.PullRequestObserved(a_snapshot(state=state, checks=FAILING), 1, ev.PullRequestTerms(True, 1))
+        for state in ("open", "closed", "merged", "?")
+    ],
+    ev.PullRequestWatchEnded: lambda s: [ev.PullRequestWatchEnded("quiet"), ev.PullRequestWatchEnded("gone")],
+    ev.PullRequestActDone: lambda s: [ev.PullRequestActDone("none", "merge")],
+    ev.PullRequestActRefused: lambda s: [ev.PullRequestActRefused("none", "merge", "No.")],
+    ev.PullRequestWorkPrepared: lambda s: [ev.PullRequestWorkPrepared("none", "Fix it.")],
+    ev.PullRequestCardTold: lambda s: [
+        ev.PullRequestCardTold("abc", "1.1", 0),
+        ev.PullRequestCardTold("abc", "1.1", 9),
+    ],
+    ev.OldCardRemoved: lambda s: [ev.OldCardRemoved("1.1")],
+    ev.ReviewAnswered: lambda s: [ev.ReviewAnswered("none")],
+    ev.MergedBranchSeen: lambda s: [ev.MergedBranchSeen(True), ev.MergedBranchSeen(False)],
     ev.PullRequestRefused: lambda s: [ev.PullRequestRefused("No commits yet.", "Ask for a change first.")],
     ev.TaskStarted: lambda s: [
         ev.TaskStarted(s.launch, TaskObservation(TASK_ARN, "PENDING")),

@@ -245,6 +245,13 @@ class SandboxProcess:
         answer = self.act("action", user_id, action_id=action_id, block_id=block_id, message_ts=ts)
         assert answer["ok"], answer
 
+    def open_pull_request(self, thread_ts: str, user_id: str = ADA) -> None:
+        """Presses "Open PR" and sends the form as it came."""
+        self.press(thread_ts, "session_open_pr", user_id)
+        view = until("the form", lambda: self.get("state", user_id=user_id)["views"])[-1]
+        answer = self.act("view_submit", user_id, view_id=view["id"], values={})
+        assert answer["ok"], answer
+
     def messages(self, user_id: str = ADA) -> list[Json]:
         found: list[Json] = self.get("messages", user_id=user_id, channel_id=CHANNEL_ID)["messages"]
         return found

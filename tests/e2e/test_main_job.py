@@ -53,7 +53,7 @@ def test_the_main_job(sandbox: SandboxProcess) -> None:
     assert sandbox.task_pids()
     sandbox.thread_says(thread_ts, "README.md", first["commit_sha"][:7])
 
-    sandbox.press(thread_ts, "session_open_pr")
+    sandbox.open_pull_request(thread_ts)
     item = sandbox.item_with(thread_ts, "a pull request", lambda i: "pr_number" in i)
     status, page = fetch(item["pr_url"])
     assert status == 200

@@ -69,7 +69,7 @@ def test_an_own_repository_is_worked_on_and_stays_as_it_is(tmp_path: Path) -> No
             assert item["base_branch"] == "trunk"
             assert "price = 1" in turn(item, prompt)["response"], "what is committed is seen, and nothing else"
             assert sandbox.ls_remote(item) == turn(item, prompt)["commit_sha"]
-            sandbox.press(thread_ts, "session_open_pr")
+            sandbox.open_pull_request(thread_ts)
             sandbox.item_with(thread_ts, "a pull request", lambda i: "pr_number" in i)
             sandbox.reply(thread_ts, "!stop")
             sandbox.item_with(thread_ts, "the stop", lambda i: i["status"] == "stopped")

@@ -153,13 +153,13 @@ def _notices(talk: Talk, item: dict[str, Any], bots_own: list[dict[str, Any]]) -
     faults = []
     if kinds["stopped"] > talk.asked["!stop"]:
         faults.append(f"stopped {kinds['stopped']} times, asked {talk.asked['!stop']} times")
-    told = kinds["pull_request_opened"] + kinds["pull_request_shown"] + kinds["pull_request_refused"]
-    if told > talk.asked["!pr"]:
-        faults.append(f"told of a pull request {told} times, asked {talk.asked['!pr']} times")
+    if kinds["pull_request_refused"] > talk.asked["!pr"]:
+        faults.append(f"refused {kinds['pull_request_refused']} pull requests, asked {talk.asked['!pr']} times")
     if item.get("pull_request", {}).get("requested_at") is not None:
         faults.append("a pull request was asked for, and neither opened nor refused")
-    if kinds["pull_request_opened"] != ("pr_number" in item):
-        faults.append(f"{kinds['pull_request_opened']} notices of a pull request, in the item {item.get('pr_number')}")
+    cards = sum(event_type(message) == "devflow_pull_request" for message in bots_own)
+    if cards != ("pr_number" in item):
+        faults.append(f"{cards} cards of a pull request, in the item {item.get('pr_number')}")
     return faults
 
 

@@ -9,6 +9,7 @@ import pytest
 from slackbot.core import events as ev
 from slackbot.core.errors import DevflowError, IllegalTransition
 from slackbot.core.ports import IndexEntry
+from slackbot.core.pull_request_text import proposed_body
 from slackbot.core.session import EndedBy, Notice, Session, Status, TurnState
 from slackbot.core.slack_text import escape
 from slackbot.core.turn_rules import BY_CLOCK
@@ -364,15 +365,18 @@ def test_a_failure_notice_reads() -> None:
 
 
 def test_pull_request_notices_read() -> None:
-    """Opened (by whom), shown again, refused (why, what to do)."""
+    """Opened and shown again, as an older version stored them; refused (why, what to do)."""
     session = tell(with_commit(), ev.PullRequestRequested("U0000007"))
     fresh = opened(session)
-    assert notice_of(fresh) == (
+    values = {"number": "12", "url": PR, "user_id": "U0000007"}
+    told = {
+        kind: as_read(notice(fresh, Notice("n", f"pull_request_{kind}", T0, values))) for kind in ("opened", "shown")
+    }
+    assert told["opened"] == (
         f"🟢 <{PR}|Pull request #12> is open, asked for by <@U0000007>. "
         "What the agent pushes from now on becomes part of it.\n[View PR #12]"
     )
-    again = opened(tell(fresh, ev.PullRequestRequested("U0000007")))
-    assert "is open already" in notice_of(again)
+    assert "is open already" in told["shown"]
     refused = tell(session, ev.PullRequestRefused("There are no commits yet.", "Ask for a change first."))
     assert notice_of(refused) == ("🔴 *No pull request was opened.* There are no commits yet. Ask for a change first.")
     nobody = as_read(notice(fresh, Notice("n", "pull_request_opened", T0, {"number": "12"})))
@@ -609,11 +613,11 @@ def test_a_pull_requests_body_mentions_nobody() -> None:
     session = tell(answered(), prompt(2, "closes #1 @team\n````\ncode\n````"))
     session = tell(session, ev.TurnClaimed(session.launch, session.history[1].turn_id))
     session = tell(session, ended_turn(session))
-    body = pull_request_body(session, "https://s.example/p1")
+    body = pull_request_body(session, "https://s.example/p1", proposed_body(session, None))
     assert "`````text\ncloses #1 @team" in body
     assert "```text\ndo thing 1\n```" in body
     assert "[The thread](https://s.example/p1)" in body
     assert session.session_id in body
-    first = pull_request_body(a_session(), None)
+    first = pull_request_body(a_session(), None, proposed_body(a_session(), None))
     assert "fix the flaky checkout test" in first
     assert "The thread" not in first

@@ -117,6 +117,8 @@ class BotWorld:
             "DEVFLOW_SECRET": SECRET,
             "DEVFLOW_ALLOWED_USERS": "*",
             "DEVFLOW_RECONCILE_SECONDS": "0.1",
+            "DEVFLOW_PULL_REQUEST_SECONDS": "0.3",
+            "DEVFLOW_MERGE": "true",
             "DEVFLOW_MAX_SESSIONS": "500",
         }
 
@@ -273,6 +275,16 @@ class Person:
         )
         assert outcome["ok"], outcome
         return element
+
+    async def opens_pull_request(self, thread: SessionThread, **values: Any) -> dict[str, Any]:
+        """Presses "Open PR" and sends the form, `values` by the names of its inputs; the form as it came."""
+        await self.presses(thread, "Open PR")
+        people = self.world.slack.people
+        view = (await until(lambda: people.open_views(self.user_id), "the form"))[-1]
+        given = {f"pull_request_{name}": {f"pull_request_{name}": value} for name, value in values.items()}
+        outcome = await people.submit_view(self.user_id, view["id"], given)
+        assert outcome["ok"], outcome
+        return dict(view)
 
 
 @dataclass(frozen=True)

@@ -267,7 +267,7 @@ async def test_with_a_real_worker_a_real_shell_and_a_real_push(tmp_path_factory:
         clone = directory / "clone"
         await _git("clone", "-q", "--branch", item["branch_name"], url, str(clone))
         assert (clone / "by-hand.txt").read_text() == "written\n"
-        await ada.presses(thread, "Open PR")
+        await ada.opens_pull_request(thread)
         await until(lambda: thread.item().get("pr_number") == 1, "the pull request")
         await world.stop_bot()
         await thread.shows("DevFlow was shut down, and this session with it.")

@@ -52,7 +52,7 @@ async def test_the_main_job_by_command_reply_and_buttons(world: BotWorld) -> Non
     await until(lambda: thread.marks(ts) == {"white_check_mark"}, "a check mark")
     await thread.turn(2, "answered")
 
-    await ada.presses(thread, "Open PR")
+    await ada.opens_pull_request(thread)
     await thread.shows("Pull request #1> is open")
     opened = await thread.is_("running")
     assert (opened["pr_number"], opened["pr_url"]) == (1, f"{world.github.url}/{repository}/pull/1")
@@ -84,7 +84,7 @@ async def test_the_words_of_a_thread_do_what_the_buttons_do(world: BotWorld) -> 
     await thread.turn(1, "cancelled")
     await thread.shows("*Cancelled* by <@" + ada.user_id)
     await ada.says(thread, "!pr")
-    await thread.shows("is open, asked for by")
+    await thread.shows("Pull request #1> is open")
     ts = await ada.says(thread, "!important: mind the gap")
     assert (await worker.next())["prompt"] == "!important: mind the gap"
     await ada.says(thread, "!stop")
@@ -143,7 +143,7 @@ async def test_two_people_in_one_thread(world: BotWorld) -> None:
     await grace.says(thread, "!cancel")
     await until(lambda: thread.turns()[1].get("cancelled_by") == grace.user_id, "the cancel")
     await worker.answer(f"{thread.channel_id}:{ts}", "Ended.", "cancelled")
-    await grace.presses(thread, "Open PR")
+    await grace.opens_pull_request(thread)
     await thread.shows(f"asked for by <@{grace.user_id}>")
     assert ada.told_in(thread) == ""
     await ada.presses(thread, "Stop")
@@ -225,9 +225,15 @@ async def test_a_pull_request_is_found_not_doubled_and_nothing_to_open_is_a_sent
     assert "pr_number" not in thread.item()
     await worker.works(**await pushed(world, thread))
     await ada.says(thread, "!pr")
-    await thread.shows("Pull request #1> is open, asked for by")
+    await thread.shows("Pull request #1> is open")
+    (card,) = thread.of_type("devflow_pull_request")
     await ada.says(thread, "!pr")
-    await thread.shows("Pull request #1> is open already")
+
+    def moved() -> bool:
+        cards = thread.of_type("devflow_pull_request")
+        return len(cards) == 1 and cards[0]["ts"] > card["ts"]
+
+    await until(moved, "the card at the end of the thread, and there alone")
     row = world.github.world.store.repository(repository)
     assert row is not None
     assert len(world.github.world.store.pulls(row.id, state="open")) == 1

@@ -170,6 +170,10 @@ class PersonInteractions:
 
     # Modals
 
+    def open_views(self, user_id: str) -> list[Document]:
+        """The person's open modals, the visible one last."""
+        return [view_rules.shape(view) for view in self._views.stack(user_id)]
+
     async def submit_view(self, user_id: str, view_id: str, values: dict[str, Any] | None = None) -> dict[str, Any]:
         """Submits a modal. {"ok": True, "response_action"?} or {"ok": False, "errors"? by block_id, "error"?}."""
         user = self._workspace.person(user_id)
