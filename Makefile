@@ -45,7 +45,7 @@ agents: $(VENV)/.installed ## the coding agents claude, codex, gemini and openco
 
 test-agents: $(VENV)/.installed-dev ## each of those agents end to end, against scripted models
 	@test -x .agents/bin/opencode || PYTHON=$(RUN)/python sh tools/install_agents.sh
-	$(RUN)/python -m pytest -n 2 --dist loadgroup tests/agents
+	DEVFLOW_TEST_AGENTS=1 $(RUN)/python -m pytest -n 2 --dist load tests/agents
 
 test-github-schemas: $(VENV)/.installed-dev ## the GitHub stand-in against what GitHub publishes (needs npm)
 	$(RUN)/python tests/github_schemas/start.py

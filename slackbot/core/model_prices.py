@@ -1,7 +1,7 @@
 """What models cost, as data, and the cost of one call. Pure. A model that is not here is counted in tokens alone.
 
 US dollars for a million tokens, list prices of the providers for their standard tier, which change; an operator's own
-table (DEVFLOW_MODEL_PRICES) comes before this one. Sources: https://docs.claude.com/en/docs/about-claude/pricing,
+table (DEVFLOW_MODEL_PRICES) comes before this one. As of November 2026: https://claude.com/pricing#api,
 https://platform.openai.com/docs/pricing, https://ai.google.dev/gemini-api/docs/pricing
 """
 
@@ -15,9 +15,6 @@ from typing import Any
 
 from slackbot.core.spending import Counted
 
-LONG_PROMPT_TOKENS = 200_000
-"""Beyond so many tokens of input some models cost more: `long_input`, `long_output`."""
-
 
 @dataclass(frozen=True)
 class Price:
@@ -28,28 +25,70 @@ class Price:
     cached_read: float | None = None
     """None = as `input`."""
     cached_write: float | None = None
+    long_after: int | None = None
+    """Beyond so many tokens of input, all of it costs `long_input` in place of `input` (what a cache served in
+    proportion), and the output `long_output`."""
     long_input: float | None = None
     long_output: float | None = None
 
 
 Prices = Mapping[str, Price]
 
-_OPUS_4, _OPUS_4_5 = Price(15, 75, 1.5, 18.75), Price(5, 25, 0.5, 6.25)
+
+def _twice(input: float, output: float, cached_read: float, cached_write: float | None = None) -> Price:
+    """As OpenAI's models of late: beyond 272,000 tokens the input costs twice, the output half as much again."""
+    return Price(input, output, cached_read, cached_write, 272_000, input * 2, output * 1.5)
+
+
+_OPUS_4, _OPUS = Price(15, 75, 1.5, 18.75), Price(5, 25, 0.5, 6.25)
 _SONNET = Price(3, 15, 0.3, 3.75)
-_SONNET_4 = Price(3, 15, 0.3, 3.75, long_input=6, long_output=22.5)
-_GPT_5 = Price(1.25, 10, 0.125)
+_SONNET_4_5 = Price(3, 15, 0.3, 3.75, 200_000, 6, 22.5)
+_GPT_5, _GPT_5_2 = Price(1.25, 10, 0.125), Price(1.75, 14, 0.175)
+_GEMINI_PRO, _GEMINI_FLASH = Price(2, 12, 0.2, None, 200_000, 4, 18), Price(1.5, 7.5, 0.15)
 
 PRICES: Prices = {
-    "claude-opus-4-5": _OPUS_4_5,
+    "claude-fable-5": Price(10, 50, 1, 12.5),
+    "claude-fable-5-1": Price(10, 50, 0.25, 12.5),
+    "claude-fable-5-2": Price(8, 40, 0.2, 10),
+    "claude-mythos-5-2": Price(8, 40, 0.2, 10),
+    "claude-opus-5-5": Price(4, 20, 0.2, 5),
+    "claude-opus-5": _OPUS,
+    "claude-opus-4-8": _OPUS,
+    "claude-opus-4-7": _OPUS,
+    "claude-opus-4-6": _OPUS,
+    "claude-opus-4-5": _OPUS,
     "claude-opus-4-1": _OPUS_4,
+    "claude-opus-4-0": _OPUS_4,
     "claude-opus-4": _OPUS_4,
-    "claude-sonnet-4-5": _SONNET_4,
-    "claude-sonnet-4": _SONNET_4,
+    "claude-sonnet-5-5": Price(2, 10, 0.1, 2.5),
+    "claude-sonnet-5": Price(2, 10, 0.2, 2.5),
+    "claude-sonnet-4-6": _SONNET,
+    "claude-sonnet-4-5": _SONNET_4_5,
+    "claude-sonnet-4-0": _SONNET,
+    "claude-sonnet-4": _SONNET,
     "claude-3-7-sonnet": _SONNET,
+    "claude-haiku-5-5": Price(0.1, 0.5, 0.01, 0.125, 100_000, 0.5, 2.5),
     "claude-haiku-4-5": Price(1, 5, 0.1, 1.25),
     "claude-3-5-haiku": Price(0.8, 4, 0.08, 1),
+    "gpt-6.1-sol": _twice(2, 10, 0.1, 2.5),
+    "gpt-6.1-terra": _twice(1, 5, 0.05, 1.25),
+    "gpt-6-astra": _twice(10, 50, 1, 12.5),
+    "gpt-6-sol": _twice(2, 10, 0.2, 2.5),
+    "gpt-6-luna": _twice(0.1, 0.5, 0.01, 0.125),
+    "gpt-5.6-sol": _twice(4, 20, 0.4, 5),
+    "gpt-5.6-terra": _twice(2, 12, 0.2, 2.5),
+    "gpt-5.6-luna": _twice(0.2, 1.2, 0.02, 0.25),
+    "gpt-5.5": _twice(5, 30, 0.5),
+    "gpt-5.4": _twice(2.5, 15, 0.25),
+    "gpt-5.4-mini": Price(0.75, 4.5, 0.075),
+    "gpt-5.4-nano": Price(0.2, 1.25, 0.02),
+    "gpt-5.3": _GPT_5_2,
+    "gpt-5.3-codex": _GPT_5_2,
+    "gpt-5.2": _GPT_5_2,
+    "gpt-5.2-codex": _GPT_5_2,
     "gpt-5.1": _GPT_5,
     "gpt-5.1-codex": _GPT_5,
+    "gpt-5.1-codex-mini": Price(0.25, 2, 0.025),
     "gpt-5": _GPT_5,
     "gpt-5-codex": _GPT_5,
     "gpt-5-mini": Price(0.25, 2, 0.025),
@@ -60,8 +99,17 @@ PRICES: Prices = {
     "gpt-4o-mini": Price(0.15, 0.6, 0.075),
     "o3": Price(2, 8, 0.5),
     "o4-mini": Price(1.1, 4.4, 0.275),
-    "gemini-3-pro-preview": Price(2, 12, 0.2, long_input=4, long_output=18),
-    "gemini-2.5-pro": Price(1.25, 10, 0.125, long_input=2.5, long_output=15),
+    "gemini-4-argon": Price(4, 20, 0.2),
+    "gemini-3.8-flash": _GEMINI_FLASH,
+    "gemini-3.7-flash": _GEMINI_FLASH,
+    "gemini-3.6-flash": _GEMINI_FLASH,
+    "gemini-3.5-flash": Price(1.5, 9, 0.15),
+    "gemini-3.5-flash-lite": Price(0.3, 2.5, 0.03),
+    "gemini-3.1-pro-preview": _GEMINI_PRO,
+    "gemini-3.1-flash-lite": Price(0.25, 1.5, 0.025),
+    "gemini-3-pro-preview": _GEMINI_PRO,
+    "gemini-3-flash-preview": Price(0.5, 3, 0.05),
+    "gemini-2.5-pro": Price(1.25, 10, 0.125, None, 200_000, 2.5, 15),
     "gemini-2.5-flash": Price(0.3, 2.5, 0.03),
     "gemini-2.5-flash-lite": Price(0.1, 0.4, 0.01),
 }
@@ -92,8 +140,8 @@ def with_cost(counted: Counted, model: str, own: Prices | None = None) -> dict[s
     asked, read, written, said = (
         counted.get(f"{name}_tokens", 0) for name in ("input", "cached_read", "cached_write", "output")
     )
-    is_long = price.long_input is not None and asked + read + written > LONG_PROMPT_TOKENS
-    factor = (price.long_input or 0) / price.input if is_long and price.input else 1.0
+    is_long = price.long_after is not None and asked + read + written > price.long_after
+    factor = price.long_input / price.input if is_long and price.long_input is not None and price.input else 1.0
     cost = factor * (
         asked * price.input
         + read * (price.input if price.cached_read is None else price.cached_read)
@@ -115,7 +163,7 @@ def parse_prices(text: str) -> tuple[dict[str, Price], list[str]]:
         if fault:
             faults.append(f"{model}: {fault}")
         else:
-            prices[model] = Price(**{name: float(value) for name, value in table.items()})
+            prices[model] = Price(**table)
     return prices, faults
 
 
@@ -126,6 +174,6 @@ def _fault_of(table: Any) -> str:
     for name, value in table.items():
         if name not in names:
             return f"`{name}` is not known; there are {', '.join(names)}"
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1_000_000:
-            return f"{name} is not a number of US dollars"
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10_000_000:
+            return f"{name} = {value!r} is not a number, or out of reason"
     return ""

@@ -142,7 +142,7 @@ def _opencode(access: ModelAccess, provider: str, home: Path, model: str | None,
     # All under one name of our own, by packages that are bundled: its own providers would want to look up models.
     packages = {"anthropic": "@ai-sdk/anthropic", "openai": "@ai-sdk/openai", "gemini": "@ai-sdk/google"}
     paths = {"anthropic": "/v1", "openai": "/v1", "gemini": "/v1beta"}
-    usual = {"anthropic": "claude-sonnet-4-5", "openai": "gpt-5-codex", "gemini": "gemini-2.5-pro"}
+    usual = {"anthropic": "claude-sonnet-5", "openai": "gpt-5.5", "gemini": "gemini-3.5-flash"}
     chosen = model or usual[provider]
     config = {
         "$schema": "https://opencode.ai/config.json",
