@@ -10,7 +10,7 @@ import structlog
 from slackbot.core import effects as fx
 from slackbot.core import events as ev
 from slackbot.core.errors import NotFound, PermanentError, ThreadUnreachable
-from slackbot.core.ports import Chat
+from slackbot.core.ports import Chat, Metadata
 from slackbot.core.session import Session
 from slackbot.thread_writer import ThreadWriter
 from slackbot.views.pull_request_card import pull_request_card, pull_request_metadata
@@ -36,6 +36,7 @@ class PullRequestCards:
             if not first:
                 payload: dict[str, str | int] = {"card_number": session.pull_request.card_number}
                 found = await self._writer.find(session, metadata.event_type, payload)
+                await self._remove_forgotten(session, metadata)
             if found is None:
                 card_ts = await self._writer.post(session, view, metadata, again=not first)
                 # The latest answers that offered to open one now lead to it.
@@ -52,6 +53,17 @@ class PullRequestCards:
             # Deleted by somebody: `!pr` shows it again.
             log.info("pull_request_card_not_updated", session_id=session.session_id, why=error.summary)
         return ev.PullRequestCardTold(effect.card, card_ts, effect.card_number)
+
+    async def _remove_forgotten(self, session: Session, metadata: Metadata) -> None:
+        """A card that was posted before a crash, and moved before anybody knew of it."""
+        thread, number = session.thread, session.pull_request.card_number
+        for post in await self._chat.find_messages(thread.channel_id, thread.thread_ts, event_type=metadata.event_type):
+            payload = (post.metadata or {}).get("event_payload")
+            its = payload if isinstance(payload, dict) else {}
+            of_this = all(its.get(name) == metadata.event_payload[name] for name in ("session_id", "pull_number"))
+            its_number = its.get("card_number")
+            if of_this and isinstance(its_number, int) and its_number < number:
+                await self._chat.delete_message(thread.channel_id, post.ts)
 
     async def remove(self, effect: fx.RemoveOldCard, session: Session) -> ev.OldCardRemoved:
         try:

@@ -70,9 +70,8 @@ def _is_worth_a_new_one(session: Session) -> bool:
 def _shown_again(session: Session, now: int) -> Session:
     """The card comes once more, at the end of the thread; the message that was it goes."""
     state = session.pull_request
-    if state.card_ts is None:
-        return session
-    old = (*state.old_cards, state.card_ts)[-MAX_OLD_CARDS:]
+    # One that is just being posted is not known yet: it goes when it is.
+    old = (*state.old_cards, *([state.card_ts] if state.card_ts else []))[-MAX_OLD_CARDS:]
     fresh = replace(state, card=None, card_ts=None, card_number=state.card_number + 1, old_cards=old)
     if state.watch_ended_at is not None:
         # Somebody cares: it is watched again.

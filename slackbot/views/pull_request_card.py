@@ -70,7 +70,11 @@ def pull_request_metadata(session: Session) -> Metadata:
     """Names the card: each that is asked for has a number of its own."""
     return Metadata(
         PULL_REQUEST_EVENT_TYPE,
-        {"session_id": session.session_id, "card_number": session.pull_request.card_number},
+        {
+            "session_id": session.session_id,
+            "pull_number": session.pr_number or 0,
+            "card_number": session.pull_request.card_number,
+        },
     )
 
 

@@ -8,11 +8,13 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from slackbot.core import events as ev
+from slackbot.core.effects import RemoveOldCard, owed
 from slackbot.core.item import BUDGET_BYTES, from_item, item_size_bytes, to_item
 from slackbot.core.ports import CheckRun, PullRequestSnapshot, Review
 from slackbot.core.pull_request import observe
 from slackbot.core.pull_request_state import Picture, PullRequestState
-from tests.core.builders import T0, a_snapshot, opened
+from tests.core.builders import T0, a_snapshot, opened, tell
 
 PEOPLE = ("ada", "grace", "linus")
 
@@ -173,3 +175,19 @@ def test_what_is_remembered_is_bounded() -> None:
         snapshot = a_snapshot(head_sha=f"{number:040d}", checks=checks, reviews=reviews, title="t" * 900)
         state, _ = observe(state, snapshot, looked_at=number, now=T0)
     assert item_size_bytes(to_item(replace(opened(), pull_request=state))) < BUDGET_BYTES / 10
+
+
+def test_a_card_that_is_moved_while_it_is_posted() -> None:
+    """The one that was just posted is not the card any more when it is told of, and goes."""
+    session = opened()
+    number = session.pull_request.card_number
+    session = tell(session, ev.PullRequestRequested("U1", "press:1"), ev.PullRequestRequested("U1", "press:2"))
+    assert session.pull_request.card_number == number + 2
+    session = tell(
+        session, ev.PullRequestCardTold("-", "9.1", number + 1), ev.PullRequestCardTold("-", "9.2", number + 2)
+    )
+    assert session.pull_request.card_ts == "9.2"
+    removals = [effect.card_ts for effect in owed(session) if isinstance(effect, RemoveOldCard)]
+    assert removals == [f"{T0}.910000", "9.1"]
+    session = tell(session, *(ev.OldCardRemoved(ts) for ts in removals))
+    assert session.pull_request.old_cards == ()
