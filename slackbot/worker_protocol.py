@@ -132,6 +132,9 @@ class TurnWork(WireModel):
     """What people said in the thread meanwhile, oldest first; untrusted."""
     files: tuple[AttachedFile, ...] = ()
     undo: UndoWork | None = None
+    purpose: str | None = None
+    """Set where DevFlow wrote the prompt of what GitHub told: its first line is DevFlow's own, the rest holds text of
+    anybody's."""
     merge: str | None = None
     """A branch that the worker merges into the checkout before the agent begins."""
 

@@ -1,7 +1,7 @@
 """What the agent is asked when a pull request needs work: prompts made of what GitHub tells, marked as untrusted. Pure.
 
-Made by `pull_request_acts`; the first line is also the subject of the commit. Each stays well below what the store
-keeps of a prompt, so that nothing of it is lost there.
+Made by `pull_request_acts`; the first line is DevFlow's own words, and the subject of the commit. Each stays well
+below what the store keeps of a prompt, so that nothing of it is lost there.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def review_prompt(number: int, threads: Sequence[ReviewThread], reviews: Sequenc
 
 def conflicts_prompt(snapshot: PullRequestSnapshot) -> str:
     return (
-        f"Resolve the conflicts of pull request #{snapshot.number} with {_name(snapshot.base_ref)}.\n\n"
+        f"Resolve the conflicts of pull request #{snapshot.number} with its base.\n\n"
         f"The branch `{_name(snapshot.base_ref)}` was merged into your checkout, and the merge is not committed. Files "
         "that both sides changed hold conflict markers (<<<<<<<, =======, >>>>>>>); `git status` names them. Resolve "
         "each so that both changes keep their meaning, take every marker out, and see that it still builds. DevFlow "

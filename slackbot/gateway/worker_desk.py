@@ -302,6 +302,7 @@ class WorkerDesk:
             user_id=turn.user_id,
             user_name=name,
             context=tuple(said for each in turns for said in each.context),
+            purpose=turn.purpose,
             merge=self._base_to_merge(session, turn),
         )
 

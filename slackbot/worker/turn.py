@@ -278,6 +278,10 @@ class TurnRunner:
             texts.append(conflicts_text(self._merge_begun))
         if edited:
             texts.append(edited)
+        if work.purpose is not None:
+            # An agent that takes its last words as a command (the shell) gets none of what anybody may have written.
+            first_line, _, told = work.prompt.partition("\n")
+            return [*texts, told.strip(), first_line]
         return [*texts, work.prompt]
 
     async def _publish(self, work: TurnWork, view: TurnView, result: PromptResult | None) -> Answer:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from slackbot.worker.merging import Merge, NotMerged, abandon_merge, begin_merge, check_resolved, conflicts_text
 from tests.worker.conftest import BRANCH
 from tests.worker.git_server import git
+from tests.worker.test_life import live as live  # a fixture
 from tests.worker.test_publish import MESSAGE, Desk, log_of
-from tests.worker.test_publish import desk as desk  # the fixture
+from tests.worker.test_publish import desk as desk  # a fixture
 
 
 def on_base(desk: Desk, path: str, text: str) -> str:
@@ -124,3 +128,31 @@ async def test_turns_are_kept_apart_until_the_branch_is_wanted(desk: Desk) -> No
     assert git(desk.bare, "rev-parse", BRANCH).strip() == kept.commit_sha
     assert await desk.publisher.publish(head) is None
     assert log_of(desk)[0] == "Do it"
+
+
+async def test_a_turn_that_resolves_conflicts(live: Callable[..., Any]) -> None:
+    """The worker merges, the agent is told the files and resolves them, and the merge is pushed; else nothing is."""
+    worker = await live(files={"a.txt": "start\n"})
+    worker.gateway.give("open('a.txt', 'w').write('ours\\n'); say('mine')", "T:1")
+    await worker.gateway.answer_to("T:1")
+    bare = worker.bench.bare
+    blob = git(bare, "hash-object", "-w", "--stdin", stdin="theirs\n").strip()
+    tree = git(bare, "mktree", stdin=f"100644 blob {blob}\ta.txt\n").strip()
+    theirs = git(bare, "commit-tree", tree, "-p", "main", "-m", "Theirs").strip()
+    git(bare, "update-ref", "refs/heads/main", theirs)
+
+    worker.gateway.give("say('|'.join(blocks))\nwhat GitHub told", "T:2", merge="main", purpose="resolve_conflicts")
+    left = await worker.gateway.answer_to("T:2")
+    assert left.outcome == "failed"
+    assert "conflict markers are left in a.txt" in left.response
+    assert "what GitHub told|say(" in left.response, "its first line comes last: only that may be taken as a command"
+    assert "- a.txt" in left.response
+
+    worker.gateway.give("open('a.txt', 'w').write('both\\n'); say('Resolved.')", "T:3")
+    answer = await worker.gateway.answer_to("T:3")
+    assert (answer.outcome, answer.response) == ("answered", "Resolved.")
+    assert git(bare, "log", "-1", "--format=%P", BRANCH).split()[1] == theirs
+    assert worker.bench.file("a.txt") == "both\n"
+
+    worker.gateway.give("say('never said')", "T:4", merge="main", purpose="resolve_conflicts")
+    assert (await worker.gateway.answer_to("T:4")).response == "The branch has all of `main` already."
