@@ -125,6 +125,8 @@ class TurnWork(WireModel):
     """Answer 200 to POST turns/next: one claimed turn."""
 
     turn_id: str
+    retries: tuple[str, ...] = ()
+    """The turns of the same prompt that an earlier launch worked on and nobody heard the end of."""
     prompt: str
     user_id: str
     user_name: str

@@ -1,6 +1,7 @@
 """Takes secrets out of text on its way to people and logs. Pure. A seat belt, not a boundary.
 
-Known values come first, also as base64 and URL-encoded; then the shapes of tokens in use today.
+Known values come first, in every form in which they are written down (base64 wherever it begins, URL, JSON, hex); then
+the shapes of tokens in use today. Done on whole texts, before they are cut: `drop_cut_words` is for the others.
 GitHub's: https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github
 Slack's: https://docs.slack.dev/authentication/tokens
 """
@@ -9,28 +10,90 @@ from __future__ import annotations
 
 import base64
 import functools
+import json
 import re
 from collections.abc import Iterable
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 MASK = "[redacted]"
+LONGEST_TOKEN = 4_096
+"""A word longer than this is no token; it is not dropped whole where a text was cut."""
 
-_PATTERNS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        # Since 2026 an installation token may be ghs_<app id>_<JWT>, some 520 characters with dots and dashes.
-        r"\bgh[opsur]_[A-Za-z0-9._-]{16,}",
-        r"\bgithub_pat_\w{20,}",
-        r"(?<=x-access-token:)[^@\s/]+(?=@)",
-        r"\bxox[abeoprs](?:\.xox[a-z])?-[A-Za-z0-9-]{8,}",
-        r"\bxapp-[A-Za-z0-9-]{8,}",
-        r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
-        r"\bsk-[A-Za-z0-9_-]{20,}",
-        r"\bAIza[A-Za-z0-9_-]{30,}",
-        r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
-        r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)",
-        r"(?i)(?<=bearer )[A-Za-z0-9._~+/=-]{16,}",
-    )
+_PREFIXED = (
+    # GitHub. Since 2026 an installation token may be ghs_<app id>_<JWT>, some 520 characters with dots and dashes.
+    r"gh[opsur]_[A-Za-z0-9._-]{16,}",
+    r"github_pat_\w{20,}",
+    # Slack
+    r"xox[abeoprs](?:\.xox[a-z])?-[A-Za-z0-9-]{8,}",
+    r"xapp-[A-Za-z0-9-]{8,}",
+    r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9/_-]{20,}",
+    # Amazon: key ids, and Bedrock's API keys
+    r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Z0-9])",
+    r"ABSK[A-Za-z0-9+/]{60,}={0,2}",
+    # Models: Anthropic, OpenAI and those who copy their shape; Google, Groq, xAI, Hugging Face, Replicate, Perplexity
+    r"sk-[A-Za-z0-9_-]{20,}",
+    r"AIza[A-Za-z0-9_-]{30,}",
+    r"gsk_[A-Za-z0-9]{40,}",
+    r"xai-[A-Za-z0-9]{40,}",
+    r"hf_[A-Za-z]{30,}",
+    r"r8_[A-Za-z0-9]{30,}",
+    r"pplx-[A-Za-z0-9]{40,}",
+    # Google's OAuth
+    r"ya29\.[A-Za-z0-9_-]{20,}",
+    r"GOCSPX-[A-Za-z0-9_-]{20,}",
+    # Forges and registries: GitLab, npm, PyPI, RubyGems, Docker Hub, crates.io, Bitbucket and Atlassian
+    r"gl(?:pat|cbt|dt|ft|ptt|rt|soat|agent|oas|imt|ffct)-[A-Za-z0-9_.-]{20,}",
+    r"npm_[A-Za-z0-9]{36}",
+    r"pypi-AgE[A-Za-z0-9_-]{50,}",
+    r"rubygems_[a-f0-9]{48}",
+    r"dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}",
+    r"cio[A-Za-z0-9]{32}(?![A-Za-z0-9])",
+    r"AT(?:ATT3|CTT3|BB)[A-Za-z0-9_=-]{20,}",
+    # Clouds and tools: DigitalOcean, HashiCorp, Databricks, Fly, Heroku, Supabase, Terraform, Pulumi, Grafana, Sentry
+    r"do[opr]_v1_[a-f0-9]{64}",
+    r"hv[sbr]\.[A-Za-z0-9_-]{24,}",
+    r"dapi[a-f0-9]{32}",
+    r"fo1_[A-Za-z0-9_-]{40,}",
+    r"HRKU-[A-Za-z0-9_-]{30,}",
+    r"sb(?:p|_secret)_[A-Za-z0-9_-]{30,}",
+    r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,}",
+    r"pul-[a-f0-9]{40}",
+    r"gl(?:c|sa)_[A-Za-z0-9+/=_-]{32,}",
+    r"sntry[su]_[A-Za-z0-9+/=_-]{40,}",
+    # Services: Stripe, SendGrid, Twilio, Mailchimp, Shopify, Square, Linear, Notion, Postman, New Relic, Figma
+    r"(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,}",
+    r"whsec_[A-Za-z0-9+/=]{24,}",
+    r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
+    r"SK[a-f0-9]{32}",
+    r"[a-f0-9]{32}-us\d{1,2}",
+    r"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}",
+    r"sq0[a-z]{3}-[A-Za-z0-9_-]{22,}",
+    r"lin_(?:api|oauth)_[A-Za-z0-9]{32,}",
+    r"(?:ntn|secret)_[A-Za-z0-9]{40,}",
+    r"PMAK-[a-f0-9]{24}-[a-f0-9]{34}",
+    r"NRAK-[A-Z0-9]{27}",
+    r"figd_[A-Za-z0-9_-]{36,}",
+    r"\d{8,10}:AA[A-Za-z0-9_-]{33}",
+    r"AGE-SECRET-KEY-1[A-Z0-9]{58}",
+    # JSON Web Tokens, whoever made them
+    r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+)
+
+_PATTERNS = (
+    # Not in the middle of a word, but after an escape such as \n or \u0022.
+    re.compile(r"(?:(?<![A-Za-z0-9_])|(?<=\\[ntr])|(?<=\\u00[0-9a-fA-F]{2}))(?:" + "|".join(_PREFIXED) + ")"),
+    re.compile(
+        r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
+    ),
+    re.compile(r"(?<=x-access-token:)[^@\s/]+(?=@)"),
+    re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),
+    re.compile(r"(?i)(?<=bearer )[A-Za-z0-9._~+/=-]{16,}"),
+    re.compile(r"(?i)(?<=basic )[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9+/])"),
+    # A name that says what the value is: AWS's secret key has no shape of its own, nor has Azure's.
+    re.compile(
+        r"""(?ix)(?:aws_?secret_?(?:access_?)?key|aws_?session_?token|account_?key|client_?secret|shared_?access_?key)
+        ["']?\s{0,3}[:=]\s{0,3}["']?(?P<value>[A-Za-z0-9/+_~.=-]{20,})"""
+    ),
 )
 
 
@@ -39,8 +102,26 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     for value in _known(tuple(secrets)):
         text = text.replace(value, MASK)
     for pattern in _PATTERNS:
-        text = pattern.sub(MASK, text)
+        text = pattern.sub(_masked, text)
     return text
+
+
+def drop_cut_words(text: str, *, at_start: bool = False, at_end: bool = False) -> str:
+    """`text` without the word that it begins or ends with: where a text was cut, that may be half a token."""
+    if at_start:
+        head = text[:LONGEST_TOKEN]
+        begin = next((index for index, character in enumerate(head) if character.isspace()), len(head))
+        text = text[begin:]
+    if at_end:
+        tail = text[-LONGEST_TOKEN:]
+        end = next((index for index, character in enumerate(reversed(tail)) if character.isspace()), len(tail))
+        text = text[: len(text) - end]
+    return text
+
+
+def _masked(match: re.Match[str]) -> str:
+    value = match.groupdict().get("value")
+    return match[0].replace(value, MASK) if value else MASK
 
 
 @functools.lru_cache(maxsize=32)
@@ -53,6 +134,19 @@ def _forms(secret: str) -> set[str]:
     if len(secret) < 8:
         return set()
     raw = secret.encode()
-    encoded = base64.b64encode(raw).decode()
-    urlsafe = base64.urlsafe_b64encode(raw).decode()
-    return {secret, encoded, encoded.rstrip("="), urlsafe, urlsafe.rstrip("="), quote(secret, safe="")}
+    escaped = json.dumps(secret)[1:-1]
+    plain = json.dumps(secret, ensure_ascii=False)[1:-1]
+    forms = {secret, escaped, plain, escaped.replace("/", "\\/"), plain.replace("/", "\\/")}
+    # JSON in JSON, as in a log line that holds a request.
+    forms |= {json.dumps(form)[1:-1] for form in tuple(forms)}
+    forms |= {quote(secret, safe=""), quote(secret), quote_plus(secret), raw.hex(), raw.hex().upper()}
+    forms |= {re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), form) for form in tuple(forms)}
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        forms |= {encode(raw).decode(), encode(raw).decode().rstrip("=")}
+        # In something longer it may begin at any of three places; the characters at its ends hold neighbours' bits.
+        for before in range(3):
+            whole = encode(b"\0" * before + raw).decode().rstrip("=")
+            first, last = -(-before * 8 // 6), (before + len(raw)) * 8 // 6
+            if last - first >= 12:
+                forms.add(whole[first:last])
+    return forms

@@ -391,6 +391,20 @@ class Session:
         )
 
 
+def tried_before(session: Session, turn: Turn) -> tuple[str, ...]:
+    """The turns that `turn` tries again: of the same prompt, claimed by an earlier launch, of unknown end."""
+    return tuple(
+        other.turn_id
+        for other in session.history
+        if other.turn_id != turn.turn_id
+        and (other.prompt_ts, other.prompt) == (turn.prompt_ts, turn.prompt)
+        and other.state is TurnState.FAILED
+        and other.commit_sha is None
+        and other.claimed_launch is not None
+        and other.claimed_launch < session.launch
+    )
+
+
 def derive_session_id(team_id: str, channel_id: str, thread_ts: str) -> str:
     """The id of a thread's session, in UUID v4 form: the same thread always has the same one."""
     digest = bytearray(hashlib.sha256(f"{team_id}:{channel_id}:{thread_ts}".encode()).digest()[:16])

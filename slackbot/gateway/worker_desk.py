@@ -24,7 +24,7 @@ from slackbot.core.ports import AccessToken, Chat, CodeHost
 from slackbot.core.public_address import PublicAddress
 from slackbot.core.redaction import redact
 from slackbot.core.repository_policy import LimitsOf
-from slackbot.core.session import Session, Status, Turn, TurnState
+from slackbot.core.session import Session, Status, Turn, TurnState, tried_before
 from slackbot.core.slack_text import leading_mention, plain_text
 from slackbot.core.worker_token import WorkerIdentity
 from slackbot.engine import Engine
@@ -298,6 +298,7 @@ class WorkerDesk:
         turns = (turn, *joined_with(session, turn))
         return wp.TurnWork(
             turn_id=turn.turn_id,
+            retries=tried_before(session, turn),
             prompt="\n\n".join([await self._whole_prompt(session, each) for each in turns]),
             user_id=turn.user_id,
             user_name=name,

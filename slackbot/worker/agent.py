@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,9 +31,10 @@ from pydantic import ValidationError
 from slackbot.worker.acp_session import NO_CHOICE, Choice, choose_mode, choose_model, open_session
 from slackbot.worker.agent_setup import ModelAccess
 from slackbot.worker.agents import SHELL, AgentFailed, Launch, launch_of, mode_preference
+from slackbot.worker.confinement import Confinement
 from slackbot.worker.output import Bounded
 from slackbot.worker.permission import Ask
-from slackbot.worker.processes import dies_with_parent, exited, kill_session
+from slackbot.worker.processes import exited
 from slackbot.worker.progress import TurnView
 
 log = structlog.get_logger()
@@ -88,7 +89,14 @@ class _Client:
 class Agent:
     """One running agent with one ACP session. Make it with `start`, end it with `close`."""
 
-    def __init__(self, launch: Launch, process: asyncio.subprocess.Process, redact: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        launch: Launch,
+        process: asyncio.subprocess.Process,
+        redact: Callable[[str], str],
+        confinement: Confinement,
+    ) -> None:
+        self._confinement = confinement
         self._launch = launch
         self._process = process
         self._redact = redact
@@ -116,14 +124,15 @@ class Agent:
         *,
         choice: Choice = NO_CHOICE,
         earlier: str | None = None,
+        confinement: Confinement | None = None,
     ) -> Agent:
         """Starts the agent in `checkout` until it has a session; AgentFailed says why it did not come to that.
 
         `earlier`: the session of an agent that ended, to go on with where the agent can.
         """
-        command = launch.command
-        if launch.name != SHELL:
-            command = dies_with_parent(command)  # ours ends, and ends what it runs, when its stdin closes
+        confinement = confinement or Confinement()
+        # Ours ends, and ends what it runs, when its stdin closes.
+        command = confinement.wrap(launch.command, dies_with_parent=launch.name != SHELL)
         began = time.monotonic()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -140,7 +149,7 @@ class Agent:
             raise AgentFailed(
                 f"The agent {launch.name!r} could not be started: {error.strerror}.", "Check its installation."
             ) from error
-        agent = cls(launch, process, redact)
+        agent = cls(launch, process, redact, confinement)
         try:
             async with asyncio.timeout(START_SECONDS):
                 await agent._open_session(checkout, choice, earlier)
@@ -207,7 +216,7 @@ class Agent:
 
     async def close(self) -> None:
         """Kills the agent and all it started."""
-        await kill_session(self._process)
+        await self._confinement.end(self._process)
         await self._connection.close()
         self._draining.cancel()
         await asyncio.gather(self._draining, return_exceptions=True)
@@ -263,7 +272,9 @@ class AgentHost:
         *,
         choice: Choice = NO_CHOICE,
         access: ModelAccess | None = None,
+        confinement: Confinement | None = None,
     ) -> None:
+        self._confinement = confinement or Confinement()
         self._permissions = permissions
         self._name = name
         self._checkout = checkout
@@ -280,11 +291,22 @@ class AgentHost:
             await self.discard()
         if self._agent is None:
             launch = launch_of(self._name, self._home, self._permissions, access=self._access, model=self._choice.model)
-            launch.setup.write(self._home)
+            self._write(launch.setup.files)
             self._agent = await Agent.start(
-                launch, self._checkout, self._redact, choice=self._choice, earlier=self._earlier
+                launch,
+                self._checkout,
+                self._redact,
+                choice=self._choice,
+                earlier=self._earlier,
+                confinement=self._confinement,
             )
         return self._agent
+
+    def _write(self, files: Mapping[str, str]) -> None:
+        """Files below HOME, which are the agent's user's: written as that user, readable by it alone."""
+        for name, text in files.items():
+            script = 'umask 077; mkdir -p -- "$(dirname -- "$1")" && cat > "$1"'
+            self._confinement.script(script, str(self._home / name), stdin=text)
 
     async def discard(self) -> None:
         """Kills the agent, if there is one; the next turn gets a new one."""

@@ -9,9 +9,7 @@ git works with a repository directory and a configuration apart (`staging.git`),
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,8 +18,8 @@ from urllib.parse import urlsplit
 import structlog
 
 from slackbot.core.errors import DevflowError, PermanentError
-from slackbot.worker.confinement import Confinement
-from slackbot.worker.git import LOCAL_SECONDS, Credentials, Git, GitFailed, Person
+from slackbot.worker.confinement import Confinement, ScriptFailed
+from slackbot.worker.git import Credentials, Git, GitFailed, Person
 from slackbot.worker_protocol import SessionInfo
 
 log = structlog.get_logger()
@@ -92,19 +90,10 @@ class Place:
 
     def as_agent(self, script: str, *arguments: str, stdin: str = "") -> str:
         """Runs a small script of the worker's on the agent's files, as the agent; `CheckoutBroken` when it fails."""
-        done = subprocess.run(
-            self.confinement.plain(("/bin/sh", "-c", script, "sh", *arguments)),
-            input=stdin.encode("utf-8", "surrogateescape"),
-            capture_output=True,
-            check=False,
-            cwd="/",
-            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
-            timeout=LOCAL_SECONDS,
-        )
-        if done.returncode != 0:
-            said = done.stderr.decode("utf-8", "replace").strip()[-300:]
-            raise CheckoutBroken(f"The agent's checkout could not be handled: {said or done.returncode}.")
-        return done.stdout.decode("utf-8", "surrogateescape")
+        try:
+            return self.confinement.script(script, *arguments, stdin=stdin)
+        except ScriptFailed as failure:
+            raise CheckoutBroken(failure.summary) from failure
 
 
 def url_prefix(clone_url: str) -> str:
@@ -217,12 +206,6 @@ class Checkout:
         # 128: there is no base (any more), so nothing to meet.
         return status != 1
 
-    async def deepen(self, credentials: Credentials) -> None:
-        """Fetches the whole past, for what cannot be told without it; shown to the checkout as well."""
-        if await self.is_shallow():
-            await self.fetch(credentials, deepen=DEEPER[-1])
-            await self.show_remote()
-
     async def catch_up(self, credentials: Credentials) -> None:
         """Brings branch and base up to what the host has, with as much of the past as a merge needs."""
         await self.fetch(credentials)
@@ -318,7 +301,7 @@ class Checkout:
 
     async def _stage(self, head: str, *, fresh: bool) -> None:
         # The agent's index: its stat data spares reading every file again, and it knows what was left out on purpose.
-        script = 'rm -f -- "$2"; if [ -z "$3" ] && [ -f "$1" ]; then cp -- "$1" "$2" && echo copied; fi'
+        script = 'rm -f -- "$2"; if [ -z "$3" ] && [ -f "$1" ] && [ -r "$1" ]; then cp -- "$1" "$2" && echo copied; fi'
         own, index = self.place.checkout / ".git" / "index", self.place.staging / "index"
         if not self.place.as_agent(script, str(own), str(index), "fresh" if fresh else ""):
             await self.staging("read-tree", head)
@@ -328,7 +311,7 @@ class Checkout:
     def _write_excludes(self, nested: tuple[str, ...]) -> None:
         own, excludes = self.place.checkout / ".git" / "info" / "exclude", self.place.staging / "excludes"
         # Only of a plain file, and bounded: the agent may have put anything there.
-        script = 'rm -f -- "$2"; { if [ -f "$1" ]; then head -c 1000000 -- "$1"; fi; cat; } > "$2"'
+        script = 'rm -f -- "$2"; { if [ -f "$1" ] && [ -r "$1" ]; then head -c 1000000 -- "$1"; fi; cat; } > "$2"'
         lines = "".join(f"\n/{path.translate(_GLOB)}/" for path in nested)
         self.place.as_agent(script, str(own), str(excludes), stdin=lines + "\n")
 

@@ -18,13 +18,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
-from slackbot.core.errors import ConfigError
-from slackbot.worker.processes import signal_group
+from slackbot.core.errors import ConfigError, DevflowError
+from slackbot.worker.processes import kill_session, signal_group
 
 log = structlog.get_logger()
 
@@ -37,6 +37,11 @@ KILLED_FIRST = 500
 LEAST_MEMORY_BYTES = 16 * 2**30
 """No process is held below this: some runtimes reserve gigabytes of addresses ahead of what they use."""
 HELPER_SECONDS = 20.0
+SCRIPT_SECONDS = 300.0
+
+
+class ScriptFailed(DevflowError):
+    """The agent left something behind that cannot be worked with."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Confinement:
     gid: int | None = None
     launcher: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
+    spared: set[int] = field(default_factory=set, compare=False)
+    """Leaders that are the agent's user's and yet not the agent's: the editor. They outlive a cancel."""
 
     @property
     def is_separate(self) -> bool:
@@ -83,6 +90,26 @@ class Confinement:
             return
         os.chown(path, -1, self.gid)  # a member of the agent's group may do that
         path.chmod(0o770)
+
+    def script(self, script: str, *arguments: str, stdin: str = "") -> str:
+        """Runs a small script of the worker's as the agent, and gives what it says; `ScriptFailed` when it fails."""
+        done = subprocess.run(
+            self.plain(("/bin/sh", "-c", script, "sh", *arguments)),
+            input=stdin.encode("utf-8", "surrogateescape"),
+            capture_output=True,
+            check=False,
+            cwd="/",
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
+            timeout=SCRIPT_SECONDS,
+        )
+        if done.returncode != 0:
+            said = done.stderr.decode("utf-8", "replace").strip()[-300:]
+            raise ScriptFailed(f"The agent's files could not be handled: {said or done.returncode}.")
+        return done.stdout.decode("utf-8", "surrogateescape")
+
+    async def end(self, leader: asyncio.subprocess.Process) -> None:
+        """Ends a process that was started confined (with start_new_session), and all that came of it."""
+        await kill_session(leader, kill=self.kill, uid=self.uid, spared=self.spared - {leader.pid})
 
     async def kill_group(self, group: int) -> None:
         """SIGKILL to a process group that was started confined."""

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from slackbot.core.errors import DevflowError, TemporaryError
+from slackbot.worker.confinement import Confinement
 from slackbot.worker.output import Bounded
 from slackbot.worker.processes import kill_session
 
@@ -81,17 +82,15 @@ class Editor:
         home: Path,
         environment: Mapping[str, str],
         secret: str,
-        wrap: Callable[[tuple[str, ...]], tuple[str, ...]] = lambda command: command,
-        share: Callable[[Path], None] = lambda path: None,
+        confinement: Confinement | None = None,
     ) -> None:
-        """`wrap` makes a command one that runs as the agent does; `share` lets the agent write into a directory."""
+        """`confinement`: as whom code-server runs, which is as the agent does."""
+        self._confinement = confinement or Confinement()
         self._program = program
         self._checkout = checkout
         self._home = home
         self._environment = dict(environment)
         self._secret = secret.encode()
-        self._wrap = wrap
-        self._share = share
         self._server: asyncio.Server | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._draining: asyncio.Task[None] | None = None
@@ -188,7 +187,7 @@ class Editor:
         # Not below the work directory: the path of a socket may have 107 characters at most (unix(7)).
         if self._room is None:
             self._room = Path(tempfile.mkdtemp(prefix="devflow-editor-"))
-            self._share(self._room)
+            self._confinement.give(self._room)
         listening, kept = self._room / "socket", self._home / ".devflow-editor"
         command = (
             self._program, "--auth", "none", "--socket", str(listening), "--socket-mode", "660", "--disable-proxy",
@@ -199,7 +198,7 @@ class Editor:
         began = time.monotonic()
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *self._wrap(command),
+                *self._confinement.wrap(command, dies_with_parent=True),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
@@ -209,6 +208,7 @@ class Editor:
             )
         except OSError as error:
             raise TemporaryError(f"code-server could not be started: {error.strerror}.") from error
+        self._confinement.spared.add(self._process.pid)
         said = Bounded(2048, 2048)
         self._draining = asyncio.create_task(_drain(self._process.stdout, said))
         while time.monotonic() - began < START_SECONDS and self._process.returncode is None:
@@ -224,7 +224,8 @@ class Editor:
     async def _end_process(self) -> None:
         process, self._process = self._process, None
         if process is not None:
-            await kill_session(process)
+            self._confinement.spared.discard(process.pid)
+            await kill_session(process, kill=self._confinement.kill)
             process._transport.close()  # type: ignore[attr-defined]
         if self._draining is not None:
             self._draining.cancel()

@@ -180,7 +180,8 @@ class Git:
                 stdin=source or (asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                cwd=self.cwd or self.home,
+                # The worker itself may not be let into the agent's HOME.
+                cwd=self.cwd or (self.home if self.confinement is None else "/"),
                 env=self._environment(),
                 process_group=0,
                 pass_fds=() if pipe is None else (pipe,),

@@ -124,6 +124,7 @@ class Life:
             info.permissions,
             choice=Choice(info.model, info.mode),
             access=await self._model_access(info),
+            confinement=self._place.confinement,
         )
         await self._unless_leaving(self._host.ensure())
         port = await self._open_editor(info)
@@ -145,6 +146,7 @@ class Life:
             home=self._place.home,
             environment=editor_environment(self._place.home),
             secret=info.editor_secret,
+            confinement=self._place.confinement,
         )
         try:
             return await self._editor.open_door(await asyncio.to_thread(own_address, self._gateway.base_url))

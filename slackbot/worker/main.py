@@ -27,6 +27,7 @@ from slackbot.core.errors import ConfigError
 from slackbot.core.redaction import redact
 from slackbot.worker import logs
 from slackbot.worker.checkout import Place
+from slackbot.worker.confinement import Confinement, find_confinement
 from slackbot.worker.gateway_client import GatewayClient
 from slackbot.worker.life import Life
 from slackbot.worker.processes import forbid_inspection, take_secret
@@ -42,6 +43,7 @@ class WorkerSettings:
     token: str = field(repr=False)
     session_id: str
     work_dir: Path | None = None
+    confinement: Confinement = field(default_factory=Confinement)
 
 
 def read_settings(environ: MutableMapping[str, str] = os.environ) -> WorkerSettings:
@@ -62,9 +64,14 @@ def read_settings(environ: MutableMapping[str, str] = os.environ) -> WorkerSetti
         faults.append("DEVFLOW_WORK_DIR must be an absolute path")
     if shutil.which("git") is None:
         faults.append("git must be installed and on PATH")
+    confinement = Confinement()
+    try:
+        confinement = find_confinement(environ.get("DEVFLOW_AGENT_USER", "").strip() or None)
+    except ConfigError as error:
+        faults += error.faults
     if faults or not token:
         raise ConfigError([*faults, "the bot sets these itself; do not start a worker by hand"])
-    return WorkerSettings(url, token.strip(), session_id, Path(work_dir) if work_dir else None)
+    return WorkerSettings(url, token.strip(), session_id, Path(work_dir) if work_dir else None, confinement)
 
 
 async def work(settings: WorkerSettings) -> int:
@@ -75,7 +82,7 @@ async def work(settings: WorkerSettings) -> int:
         loop.add_signal_handler(number, leaving.set)
     secrets = {settings.token}
     try:
-        with _place(settings.work_dir) as place:
+        with _place(settings.work_dir, settings.confinement) as place:
             async with aiohttp.ClientSession() as http:
                 gateway = GatewayClient(http, settings.gateway_url, settings.token)
                 life = Life(gateway, place, leaving, secrets, time.monotonic())
@@ -98,16 +105,18 @@ def run() -> int:
     logs.configure(partial(redact, secrets=(settings.token,)))
     structlog.contextvars.bind_contextvars(session_id=settings.session_id)
     log.info("worker_begins", gateway_url=settings.gateway_url, pid=os.getpid())
+    if settings.confinement.note:
+        log.info("agent_not_separate", note=settings.confinement.note)
     status = asyncio.run(work(settings))
     log.info("worker_ends", exit_status=status)
     return status
 
 
 @contextlib.contextmanager
-def _place(work_dir: Path | None) -> Iterator[Place]:
+def _place(work_dir: Path | None, confinement: Confinement) -> Iterator[Place]:
     """The directory to work in; a temporary one is removed in the end."""
     root = work_dir or Path(tempfile.mkdtemp(prefix="devflow-worker-"))
-    place = Place(root)
+    place = Place(root, confinement)
     place.prepare()
     try:
         yield place

@@ -16,6 +16,7 @@ import structlog
 from acp.schema import PermissionOption, ToolCallUpdate
 
 from slackbot.core.errors import DevflowError
+from slackbot.worker.guarded_files import named
 from slackbot.worker.output import cut
 from slackbot.worker.progress import TurnView
 from slackbot.worker.tool_calls import detail_of
@@ -93,6 +94,28 @@ class Asker:
         if reply.outcome == "selected":
             return next((each.option_id for each in options if each.option_id == reply.option_id), None)
         return _first(options, "reject_once") if reply.outcome == "timed_out" else None
+
+    async def leave_to_push(self, names: list[str], diff: str) -> bool:
+        """Asks a person, whatever the policy: whether files that need a yes may be pushed."""
+        detail = self._redact(diff)
+        shown = cut(detail, MAX_PERMISSION_DETAIL_BYTES)
+        question = PermissionAsk(
+            permission_id=uuid.uuid4().hex,
+            title=self._redact(f"Push changes of {named(names)}"),
+            kind="push",
+            detail=shown,
+            is_diff=True,
+            shortened=shown != detail,
+            options=(
+                PermissionOffer(option_id="push", name="Push them", kind="allow_once"),
+                PermissionOffer(option_id="keep", name="Do not push", kind="reject_once"),
+            ),
+        )
+        log.info("push_asked", permission_id=question.permission_id, files=len(names))
+        async with self._one_at_a_time:
+            with self._clock.stopped():
+                reply = await self._answer_to(question)
+        return reply.outcome == "selected" and reply.option_id == "push"
 
     async def _answer_to(self, question: PermissionAsk) -> PermissionReply:
         while True:

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 
 import structlog
@@ -65,15 +65,32 @@ def forbid_inspection() -> None:
         log.warning("process_stays_inspectable")
 
 
-async def kill_session(leader: asyncio.subprocess.Process) -> None:
-    """SIGKILL to `leader` (started with start_new_session), its session and all its descendants; waits for it."""
+async def kill_session(
+    leader: asyncio.subprocess.Process,
+    *,
+    kill: Callable[[list[int]], Awaitable[None]] | None = None,
+    uid: int | None = None,
+    spared: Iterable[int] = (),
+) -> None:
+    """SIGKILL to `leader` (started with start_new_session), its session and all its descendants; waits for it.
+
+    With `uid` also to every other process of that user, wherever it got away to, but for those that descend from
+    `spared`. `kill` does it where the worker may not.
+    """
     for _ in range(5):  # a process may fork while we look
-        victims = _session_and_descendants(leader.pid)
-        for pid in victims:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+        rows = list(_processes())
+        victims = _family(rows, {leader.pid})
+        if uid is not None:
+            victims |= _of_user(uid) - _family(rows, set(spared))
+        victims.discard(os.getpid())
         if not victims:
             break
+        if kill is not None:
+            await kill(sorted(victims))
+        else:
+            for pid in victims:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
         await asyncio.sleep(0.01)
     await exited(leader, 10.0)
 
@@ -100,15 +117,28 @@ def signal_group(group: int, number: signal.Signals) -> bool:
     return True
 
 
-def _session_and_descendants(leader: int) -> list[int]:
-    rows = list(_processes())
-    victims = {pid for pid, _, session in rows if leader in (pid, session)}
+def _family(rows: list[tuple[int, int, int]], leaders: set[int]) -> set[int]:
+    """The leaders that run, their sessions, and all that descends from them."""
+    victims = {pid for pid, _, session in rows if pid in leaders or session in leaders}
     grew = True
     while grew:
         more = {pid for pid, parent, _ in rows if parent in victims} - victims
         grew = bool(more)
         victims |= more
-    return sorted(victims - {os.getpid()})
+    return victims
+
+
+def _of_user(uid: int) -> set[int]:
+    """The processes that run as this user (Linux). From their status: /proc/PID itself may belong to root."""
+    found = set()
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                lines = Path(entry.path, "status").read_text().splitlines()
+                fields = dict(line.split(":", 1) for line in lines if ":" in line)
+                if str(uid) in fields["Uid"].split() and not fields["State"].strip().startswith(("Z", "X")):
+                    found.add(int(entry.name))
+    return found
 
 
 def _processes() -> Iterator[tuple[int, int, int]]:

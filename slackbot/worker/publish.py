@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import structlog
 from slackbot.core.errors import DevflowError
 from slackbot.worker.checkout import Checkout
 from slackbot.worker.git import Credentials, Git, GitFailed
+from slackbot.worker.guarded_files import guarded, named
 
 log = structlog.get_logger()
 
@@ -28,12 +29,25 @@ RETRY_SECONDS = 1.0
 _RACE = re.compile(r"cannot lock ref .* is at \w+ but expected")
 """What the host says when another push came in between its two looks at the branch."""
 
+TURN_TRAILER = "DevFlow-Turn"
+"""Names the turn in the message of the commit that DevFlow makes of it."""
+LOOKED_AT = 200
+"""So many commits back a turn's commit is looked for."""
+_PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv")
+
+Leave = Callable[[list[str], str], Awaitable[bool]]
+"""Asks a person: the files, and the change as a diff."""
+
 TokenSource = Callable[[bool], Awaitable[Credentials]]
 """Gives credentials; True asks for new ones because the last were refused."""
 
 
 class NotPushed(DevflowError):
     """The commits are in the checkout and not on the branch."""
+
+
+class NeedsLeave(NotPushed):
+    """They change files that need a person's yes, and nobody said it."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +84,10 @@ class Publisher:
                 "Check that the GitHub App may read it, then retry.",
             ) from failure
 
-    async def publish(self, head: str) -> Published | None:
+    async def publish(self, head: str, leave: Leave | None = None) -> Published | None:
         """Pushes `head`, a commit of the checkout, to the working branch; None when there is nothing new.
+
+        `leave` asks a person whether files that need a yes (`guarded_files`) may go out; None = nobody can be asked.
 
         When others pushed meanwhile, the commits are put on top of theirs and the checkout follows.
         NotPushed says what is in the way; the commits then stay for the next try.
@@ -86,6 +102,12 @@ class Publisher:
                 f"Ask the agent to check out {checkout.name} and to bring its changes there.",
             )
         await self._take_over(head)
+        names = await self._guarded(head)
+        if names and (leave is None or not await leave(names, await self._diff(names, head))):
+            raise NeedsLeave(
+                f"Nothing was pushed: the new commits change files that need a person's yes ({named(names)}).",
+                "The commits are kept. Write again to be asked once more, or tell the agent to take them back.",
+            )
         ours = head
         for _ in range(PUSH_ATTEMPTS):
             before = await checkout.remote_head()
@@ -115,13 +137,30 @@ class Publisher:
 
     async def rescue(self, head: str) -> str:
         """Pushes `head` to a branch of its own beside the working branch, and names it: the last resort
-        before the checkout goes away."""
+        before the checkout goes away. Files that need a person's yes stay as they were."""
         ref = f"{self._checkout.remote_ref}-unsaved-{head[:10]}"
         name = ref.removeprefix("refs/heads/")
         await self._take_over(head)
+        names = await self._guarded(head)
+        if names:
+            head = await self._without(names, head)
         if not await self._push(head, ref, ref):
             raise NotPushed(f"The branch {name} already exists with other commits.")
         return name
+
+    async def find_turn(self, turn_ids: Sequence[str]) -> str | None:
+        """The newest commit of the branch that one of these turns left, by its trailer; None when there is none."""
+        trailer = f"%H%x09%(trailers:key={TURN_TRAILER},valueonly,separator=%x20)"
+        listing = await self._origin("log", f"--max-count={LOOKED_AT}", f"--format={trailer}", self._checkout.branch)
+        for line in listing.splitlines():
+            sha, _, turns = line.partition("\t")
+            if set(turns.split()) & set(turn_ids):
+                return sha
+        return None
+
+    async def stat(self, commit: str) -> Published:
+        """What one commit of the branch brought."""
+        return await self._counted(f"{commit}^", commit)
 
     # -- steps --------------------------------------------------------------------------------------
 
@@ -142,6 +181,43 @@ class Publisher:
                 for path in self._checkout.place.scratch.glob("turn.*"):
                     path.unlink(missing_ok=True)
         await self._origin("update-ref", "refs/devflow/turn", head)
+
+    async def _guarded(self, head: str) -> list[str]:
+        """The files that need a yes and that `head` changes; what it took over from the base is none of them."""
+        found = guarded(await self._changed(self._checkout.synced, head))
+        if not found or (await self._origin.run("rev-parse", "--verify", "--quiet", self._checkout.base))[0] != 0:
+            return found
+        own = set(await self._changed(self._checkout.base, head))
+        return [name for name in found if name in own]
+
+    async def _changed(self, before: str, after: str) -> list[str]:
+        listing = await self._origin("diff", "--name-only", "-z", *_PLAIN, before, after)
+        return [name for name in listing.split("\0") if name]
+
+    async def _diff(self, names: list[str], head: str) -> str:
+        literal = [f":(literal){name}" for name in names]
+        return await self._origin("diff", *_PLAIN, self._checkout.synced, head, "--", *literal)
+
+    async def _without(self, names: list[str], head: str) -> str:
+        """A commit on the branch's head with the files of `head`, but for `names`, which stay as they were."""
+        index = self._checkout.place.scratch / "index"
+        index.unlink(missing_ok=True)
+        origin, before = replace(self._origin, index=index, work_tree=index.parent), self._checkout.synced
+        await origin("read-tree", head)
+        for name in names:
+            entry = (await origin("ls-tree", "-z", before, "--", f":(literal){name}")).rstrip("\0")
+            mode, _, sha = entry.partition("\t")[0].split() if entry else ("", "", "")
+            if entry:
+                await origin("update-index", "--add", "--cacheinfo", f"{mode},{sha},{name}")
+            else:
+                await origin("update-index", "--force-remove", "--", name)
+        tree = (await origin("write-tree")).strip()
+        message = (
+            f"Save unfinished work\n\nWithout what needs a person's yes: {named(names)}.\n\nDevFlow-Saved: unasked\n"
+        )
+        commit = await origin("commit-tree", tree, "-p", before, "-F", "-", stdin=message.encode())
+        await origin("update-ref", "refs/devflow/turn", commit.strip())
+        return commit.strip()
 
     async def _push(self, commit: str, ref: str, own: str) -> bool:
         """True when `ref` on the host is at `commit` (`own`: its name here); False when it has moved on."""
@@ -207,9 +283,10 @@ class Publisher:
             await checkout.move(pushed, head)
         checkout.synced = pushed
         await checkout.show_remote()
-        listing = await self._origin(
-            "diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", before, pushed
-        )
+        return await self._counted(before, pushed)
+
+    async def _counted(self, before: str, pushed: str) -> Published:
+        listing = await self._origin("diff", "--numstat", "-z", *_PLAIN, before, pushed)
         rows = [row.split("\t") for row in listing.split("\0") if row]
         added, removed = (sum(int(row[column]) for row in rows if row[column] != "-") for column in (0, 1))
         return Published(pushed, len(rows), added, removed)

@@ -30,7 +30,7 @@ from slackbot.worker.merging import (
 from slackbot.worker.output import cut, readable
 from slackbot.worker.permission import Asker, TurnClock
 from slackbot.worker.progress import Reporter, TurnView
-from slackbot.worker.publish import Published, Publisher
+from slackbot.worker.publish import Leave, Published, Publisher
 from slackbot.worker_protocol import MAX_RESPONSE_BYTES, Answer, EarlierTurn, SessionInfo, TurnWork
 
 log = structlog.get_logger()
@@ -148,6 +148,9 @@ class TurnRunner:
             return _failed(stumbled, view.response(), "What was changed by then is kept in the checkout.")
 
     async def _work_or_fail(self, work: TurnWork, view: TurnView, reporter: Reporter) -> Answer:
+        done = await self._done_before(work)
+        if done is not None:
+            return done
         try:
             edited = await self._edits_of_people()
             if work.merge is not None and (merged := await self._merge(work, work.merge)) is not None:
@@ -171,7 +174,7 @@ class TurnRunner:
                 "What it had changed is being saved on the branch; press Retry to go on.",
             )
             return _failed(stopped, view.response())
-        return await self._publish(work, view, result)
+        return await self._publish(work, view, result, self._leave_to_push(work, view, reporter))
 
     async def _merge(self, work: TurnWork, base: str) -> Answer | None:
         """The base in the checkout, with what git could not merge left to the agent; an answer where nothing is."""
@@ -217,13 +220,7 @@ class TurnRunner:
     ) -> tuple[Ending, PromptResult | None]:
         """Runs the agent's turn until it ends, is cancelled, takes too long, or the worker must leave."""
         clock = TurnClock(self._info.turn_seconds)
-        ask = Asker(
-            self._info.permissions,
-            view,
-            clock,
-            lambda question: self._gateway.ask_permission(work.turn_id, question),
-            self._redact,
-        )
+        ask = self._asker(work, view, clock)
         prompting = asyncio.create_task(agent.prompt(self._texts(agent, work, edited), view, ask))
         cancelling = asyncio.create_task(reporter.cancelled.wait())
         leaving = asyncio.create_task(self._leaving.wait())
@@ -266,6 +263,49 @@ class TurnRunner:
         log.info("edits_committed", commit_sha=head, files=len(names))
         return edited_text(head, names)
 
+    def _asker(self, work: TurnWork, view: TurnView, clock: TurnClock) -> Asker:
+        return Asker(
+            self._info.permissions,
+            view,
+            clock,
+            lambda question: self._gateway.ask_permission(work.turn_id, question),
+            self._redact,
+        )
+
+    def _leave_to_push(self, work: TurnWork, view: TurnView, reporter: Reporter) -> Leave:
+        """Asks a person; a cancel, and the end of the worker, are a no."""
+        ask = self._asker(work, view, TurnClock(self._info.turn_seconds))
+
+        async def leave(names: list[str], diff: str) -> bool:
+            asking = asyncio.create_task(ask.leave_to_push(names, diff))
+            others = [asyncio.create_task(reporter.cancelled.wait()), asyncio.create_task(self._leaving.wait())]
+            try:
+                await asyncio.wait({asking, *others}, return_when=asyncio.FIRST_COMPLETED)
+                return asking.done() and asking.result()
+            finally:
+                for task in (asking, *others):
+                    task.cancel()
+                await asyncio.gather(asking, *others, return_exceptions=True)
+
+        return leave
+
+    async def _done_before(self, work: TurnWork) -> Answer | None:
+        """The answer for what an earlier worker had pushed when its own answer was lost: nothing is done again."""
+        commit = await self._publisher.find_turn(work.retries) if work.retries else None
+        if commit is None:
+            return None
+        log.info("turn_found_pushed", turn_id=work.turn_id, commit_sha=commit)
+        found = await self._publisher.stat(commit)
+        return Answer(
+            outcome="answered",
+            response=f"This was done already: the earlier try had pushed {commit[:10]} to {self._checkout.name} when "
+            "its answer was lost with the worker. Nothing was done again; write what is still to do.",
+            commit_sha=found.commit_sha,
+            files_changed=found.files_changed,
+            additions=found.additions,
+            deletions=found.deletions,
+        )
+
     def _texts(self, agent: Agent, work: TurnWork, edited: str = "") -> list[str]:
         """The prompt, last, after what the agent must know before it."""
         texts = []
@@ -284,12 +324,14 @@ class TurnRunner:
             return [*texts, told.strip(), first_line]
         return [*texts, work.prompt]
 
-    async def _publish(self, work: TurnWork, view: TurnView, result: PromptResult | None) -> Answer:
+    async def _publish(self, work: TurnWork, view: TurnView, result: PromptResult | None, leave: Leave) -> Answer:
         usage = result.usage if result else None
         note = _STOP_NOTES.get(result.stop_reason, "") if result else ""
-        return await self._published(work, f"{view.response()}\n\n{note}".strip(), usage)
+        return await self._published(work, f"{view.response()}\n\n{note}".strip(), usage, leave)
 
-    async def _published(self, work: TurnWork, response: str, usage: dict[str, int] | None) -> Answer:
+    async def _published(
+        self, work: TurnWork, response: str, usage: dict[str, int] | None, leave: Leave | None = None
+    ) -> Answer:
         """The answer once what the checkout holds is committed and pushed; what is in the way is said in it."""
         published: Published | None = None
         try:
@@ -298,7 +340,7 @@ class TurnRunner:
             head, nested = await self._checkout.commit_leftovers(commit_message(work, self._redact))
             self._merge_begun = None
             await self._aim()
-            published = await self._publisher.publish(head)
+            published = await self._publisher.publish(head, leave)
         except (Fenced, ToldToStop):
             raise
         except DevflowError as failure:

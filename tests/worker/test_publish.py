@@ -13,7 +13,7 @@ from slackbot.core.errors import PermanentError
 from slackbot.worker import publish as publish_module
 from slackbot.worker.checkout import Checkout, CheckoutBroken, Place, url_prefix
 from slackbot.worker.git import Credentials, Git
-from slackbot.worker.publish import NotPushed, Published, Publisher
+from slackbot.worker.publish import NeedsLeave, NotPushed, Published, Publisher
 from tests.worker.conftest import BRANCH, session_info
 from tests.worker.git_server import TOKEN, GitServer, git
 
@@ -404,3 +404,80 @@ async def test_git_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pyt
     status, _, errors = await Git(None, tmp_path).run("-c", "alias.hang=!sleep 600", "hang")
     assert status == 124
     assert "did not end" in errors
+
+
+async def test_files_that_need_a_yes_are_pushed_only_with_it(desk: Desk) -> None:
+    """Workflows, owners and our own file: the files and the change are shown; no, and nobody to ask, push nothing."""
+    asked: list[tuple[list[str], str]] = []
+    says = False
+
+    async def leave(names: list[str], diff: str) -> bool:
+        asked.append((names, diff))
+        return says
+
+    workflow = desk.files / ".github" / "workflows" / "ci.yml"
+    workflow.parent.mkdir(parents=True)
+    workflow.write_text("on: push\n")
+    (desk.files / "CODEOWNERS").write_text("* @me\n")
+    (desk.files / "plain.txt").write_text("x\n")
+    head, _ = await desk.checkout.commit_leftovers(MESSAGE)
+    with pytest.raises(NeedsLeave, match=r"CODEOWNERS, \.github/workflows/ci\.yml|ci\.yml, CODEOWNERS"):
+        await desk.publisher.publish(head)
+    with pytest.raises(NeedsLeave):
+        await desk.publisher.publish(head, leave)
+    assert log_of(desk) == ["Begin"]
+    assert sorted(asked[0][0]) == [".github/workflows/ci.yml", "CODEOWNERS"]
+    assert "+on: push" in asked[0][1]
+    assert "plain.txt" not in asked[0][1]
+    branch = await desk.publisher.rescue(head)
+    assert git(desk.bare, "ls-tree", "-r", "--name-only", branch).split() == ["README.md", "hello.py", "plain.txt"]
+    says = True
+    assert await desk.publisher.publish(head, leave) is not None
+    assert git(desk.bare, "show", f"{BRANCH}:.github/workflows/ci.yml") == "on: push\n"
+    (desk.files / "plain.txt").write_text("y\n")
+    assert await desk.turn() is not None, "what was pushed with a yes is not asked about again"
+
+
+async def test_a_turn_is_found_by_what_it_pushed(desk: Desk) -> None:
+    """By the trailer of its commit; another worker finds it as well."""
+    (desk.files / "a.txt").write_text("a\nb\n")
+    published = await desk.turn()
+    assert published is not None
+    (desk.files / "b.txt").write_text("b\n")
+    head, _ = await desk.checkout.commit_leftovers("Other\n\nDevFlow-Turn: T2\n")
+    await desk.publisher.publish(head)
+    assert await desk.publisher.find_turn(["T0", "T1"]) == published.commit_sha
+    assert await desk.publisher.find_turn(["T"]) is None
+    assert await desk.publisher.stat(published.commit_sha) == published
+
+
+async def test_a_long_history_is_not_fetched_and_deepened_when_it_must_be(tmp_path: Path) -> None:
+    """The newest part alone; more of it until branch and base meet, so that both can be merged."""
+    async with GitServer(tmp_path / "git") as server:
+        bare = server.create("hello", FILES)
+        base = git(bare, "rev-parse", "main").strip()
+        lines = []
+        for ref, count in (("main", 260), (BRANCH, 130)):
+            parent = base
+            for number in range(count):
+                lines.append(
+                    f"commit refs/heads/{ref}\nmark :{len(lines) + 1}\ncommitter a <a@b> {number} +0000\n"
+                    f"data 1\n{ref[0]}"
+                )
+                lines[-1] += f"\nfrom {parent}\n"
+                parent = f":{len(lines)}"
+        git(bare, "fast-import", "--quiet", "--force", stdin="".join(lines))
+        place = Place(tmp_path / "work")
+        place.prepare()
+        checkout = Checkout(place, session_info(server.url("hello")))
+
+        async def token(renew: bool) -> Credentials:
+            return Credentials(checkout.prefix, TOKEN)
+
+        publisher = Publisher(checkout, token)
+        await publisher.clone()
+        assert git(place.checkout, "merge-base", "HEAD", "origin/main").strip() == base
+        (place.checkout / "a.txt").write_text("a")
+        head, _ = await checkout.commit_leftovers(MESSAGE)
+        assert await publisher.publish(head) is not None
+        assert git(place.checkout, "status", "--porcelain") == ""
