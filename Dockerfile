@@ -34,6 +34,14 @@ RUN mkdir -p /opt/agents \
        fi \
     && rm -rf /root/.npm
 
+# ------------------------------------------------------------------------- editor: code-server, whose modules are built
+FROM ${NODE_IMAGE} AS editor
+ARG CODE_SERVER_VERSION=4.139.1
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends build-essential libkrb5-dev python3 \
+    && npm install --global --prefix /opt/code-server --no-audit --no-fund "code-server@${CODE_SERVER_VERSION}" \
+    && rm -rf /root/.npm /root/.cache /var/lib/apt/lists/*
+
 # -------------------------------------------------------------------------------------- runtime: what both images share
 FROM ${PYTHON_IMAGE} AS runtime
 RUN groupadd --gid 10001 devflow \
@@ -50,17 +58,24 @@ FROM runtime AS worker
 # What agents reach for. Compilers and tool chains of your projects go into an image of your own, FROM this one.
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-         ca-certificates curl git jq less libatomic1 patch procps ripgrep unzip \
+         ca-certificates curl git jq less libatomic1 libcap2-bin libgssapi-krb5-2 patch procps ripgrep unzip \
     && rm -rf /var/lib/apt/lists/*
-# The user that a coding agent may be given, so that it cannot read what the worker holds (docs/security.md).
+# The agent's own user, so that it cannot read what the worker holds (docs/security.md). The worker is of its group, and
+# may run, as nobody else may, one program that changes users: setpriv, with the capabilities for that and no others.
 RUN groupadd --gid 10002 agent \
-    && useradd --uid 10002 --gid 10002 --create-home --home-dir /home/agent --shell /bin/bash agent
+    && useradd --uid 10002 --gid 10002 --create-home --home-dir /home/agent --shell /bin/bash agent \
+    && usermod --append --groups agent devflow \
+    && mkdir --parents /usr/local/libexec \
+    && install --owner root --group devflow --mode 0750 /usr/bin/setpriv /usr/local/libexec/devflow-setpriv \
+    && setcap cap_setuid,cap_setgid+ep /usr/local/libexec/devflow-setpriv
 COPY --from=agents /usr/local/bin/node /usr/local/bin/node
 COPY --from=agents /usr/local/lib/node_modules /usr/local/lib/node_modules
 COPY --from=agents /opt/agents /opt/agents
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
     && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx
-# /opt/code-server is room for the web editor; nothing is there yet.
+COPY --from=editor /opt/code-server /opt/code-server
+# DEVFLOW_EDITOR_PORT is what the security group lets the bot reach.
+ENV DEVFLOW_AGENT_USER=agent DEVFLOW_EDITOR_PORT=8404
 ENV PATH=/opt/devflow/bin:/opt/agents/bin:/opt/code-server/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 USER devflow
 # The gateway watches that a worker goes on; this says only that its process is there.

@@ -101,6 +101,8 @@ class NextTurn(WireModel):
 
     in_editor: bool = False
     """Somebody worked in the web editor within the last minutes."""
+    unpushed_files: int = Field(default=0, ge=0)
+    """Files that are changed in the checkout and not on the branch yet."""
 
 
 NOTHING_SEEN = NextTurn()

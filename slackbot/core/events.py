@@ -336,6 +336,8 @@ class WorkerHeard(Event):
 
     launch: int
     in_editor: bool = False
+    unpushed_files: int | None = None
+    """Files that are changed in its checkout and not on the branch; None = it did not say."""
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,11 @@ _PREFIXED = (
 )
 
 _PATTERNS = (
-    # Not in the middle of a word, but after an escape such as \n or \u0022.
-    re.compile(r"(?:(?<![A-Za-z0-9_])|(?<=\\[ntr])|(?<=\\u00[0-9a-fA-F]{2}))(?:" + "|".join(_PREFIXED) + ")"),
+    # Not in the middle of a word, but after an escape such as \n or \u0022, and after a terminal's colour.
+    re.compile(
+        r"(?:(?<![A-Za-z0-9_])|(?<=\\[ntr])|(?<=\\u00[0-9a-fA-F]{2})|(?<=[\[;]\dm)|(?<=[\[;]\d\dm))"
+        r"(?:" + "|".join(_PREFIXED) + ")"
+    ),
     re.compile(
         r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
     ),

@@ -189,6 +189,8 @@ class TaskState:
     """host:port of the worker's door, where the gateway reaches its editor."""
     editor_links: tuple[str, ...] = ()
     """Links to the editor that were used up: `expires_at:nonce`, until they would have ended anyway."""
+    unpushed_files: int | None = None
+    """How many files the worker's checkout has that are not on the branch; absent = none."""
     edited_at: int | None = None
     """When somebody was last seen to work in the editor."""
     failed_launches: int = 0
@@ -434,6 +436,7 @@ def card_key(session: Session) -> str:
         session.task.failed_launches,
         session.task.launch_fault,
         session.task.delayed_by,
+        session.task.unpushed_files,
         session.pr_number,
         session.pr_url,
         session.pull_request.state,

@@ -91,6 +91,8 @@ def worker_ready(session: Session, event: ev.WorkerReady, now: int) -> Session:
 
 
 def worker_heard(session: Session, event: ev.WorkerHeard, now: int) -> Session:
+    if event.unpushed_files is not None and (event.unpushed_files or None) != session.task.unpushed_files:
+        session = replace(session, task=replace(session.task, unpushed_files=event.unpushed_files or None))
     if session.task.alive_at is not None and now - session.task.alive_at < 60:
         return session
     edited_at = now if event.in_editor else session.task.edited_at

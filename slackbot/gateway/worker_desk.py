@@ -140,7 +140,9 @@ class WorkerDesk:
     async def next_turn(self, identity: WorkerIdentity, body: wp.NextTurn = wp.NOTHING_SEEN) -> wp.TurnWork | None:
         """The turn this launch has already, else the next one; None after the long poll's time."""
         until = self._clock() + self._long_poll_seconds
-        await self._engine.handle(identity.session_id, ev.WorkerHeard(identity.launch, in_editor=body.in_editor))
+        await self._engine.handle(
+            identity.session_id, ev.WorkerHeard(identity.launch, body.in_editor, body.unpushed_files)
+        )
         while True:
             changed = self._engine.changed(identity.session_id)
             session = await self._live(identity)

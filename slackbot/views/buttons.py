@@ -18,6 +18,14 @@ def stop_button(session: Session, language: str | None = None) -> Element | None
     if not session.status.is_live:
         return None
     question = None
+    unpushed = session.task.unpushed_files or 0
+    if session.working_turn is None and unpushed:
+        question = confirm(
+            say(language, "stop.title"),
+            say(language, "stop.unpushed", number=unpushed),
+            say(language, "stop.yes"),
+            say(language, "stop.keep"),
+        )
     if session.working_turn is not None:
         waiting = len(session.waiting_turns)
         more = say(language, "stop.waiting", number=waiting) if waiting else ""

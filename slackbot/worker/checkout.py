@@ -45,6 +45,8 @@ class Place:
 
     root: Path
     confinement: Confinement = field(default_factory=Confinement)
+    editor_port: int = 0
+    """Where the door to the editor listens; 0 = any free port."""
 
     @property
     def agents(self) -> Path:
@@ -241,6 +243,13 @@ class Checkout:
             sha, _, ref = line.partition(" ")
             await self._inside("update-ref", ref.replace("refs/heads/", "refs/remotes/origin/", 1), sha)
             self.known.add(sha)
+
+    async def file_of_base(self, name: str, limit_bytes: int) -> str | None:
+        """A file as the base branch on the host has it; None when it is not there, or larger than that."""
+        status, size, _ = await self.origin.run("cat-file", "-s", f"{self.base}:{name}")
+        if status != 0 or int(size) > limit_bytes:
+            return None
+        return await self.origin("cat-file", "blob", f"{self.base}:{name}")
 
     # -- from the checkout --------------------------------------------------------------------------
 

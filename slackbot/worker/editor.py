@@ -101,11 +101,11 @@ class Editor:
         self.active_at: float | None = None
         """time.monotonic() when somebody last worked in it."""
 
-    async def open_door(self, host: str) -> int:
-        """Listens on `host`, on any free port, and gives the port."""
-        self._server = await asyncio.start_server(self._accept, host, 0, limit=MAX_HEAD_BYTES)
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+    async def open_door(self, host: str, port: int = 0) -> int:
+        """Listens on `host` and gives the port; 0 = any free one."""
+        self._server = await asyncio.start_server(self._accept, host, port, limit=MAX_HEAD_BYTES)
+        listening_on: int = self._server.sockets[0].getsockname()[1]
+        return listening_on
 
     async def close(self) -> None:
         """Closes the door, ends code-server and all that was started in it."""

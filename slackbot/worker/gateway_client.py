@@ -84,9 +84,9 @@ class GatewayClient:
         """Tells that the checkout is there, the agent answers, and where the door to the editor is, if there is one."""
         await self._call("POST", READY_PATH, Ready(editor_port=editor_port), None)
 
-    async def next_turn(self, *, in_editor: bool = False) -> TurnWork | None:
+    async def next_turn(self, *, in_editor: bool = False, unpushed_files: int = 0) -> TurnWork | None:
         """Waits for a turn; None when there was none for about LONG_POLL_SECONDS. ToldToStop for a 409."""
-        seen = NextTurn(in_editor=in_editor)
+        seen = NextTurn(in_editor=in_editor, unpushed_files=unpushed_files)
         return await self._call("POST", NEXT_TURN_PATH, seen, TurnWork, seconds=LONG_POLL_SECONDS + 15)
 
     async def progress(self, turn_id: str, progress: Progress) -> ProgressReply:

@@ -24,6 +24,7 @@ from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, pa
 from slackbot.worker.git import Credentials
 from slackbot.worker.merging import abandon_merge
 from slackbot.worker.model_proxy import ModelProxy
+from slackbot.worker.project_steps import ProjectSteps
 from slackbot.worker.publish import NotPushed, Publisher
 from slackbot.worker.turn import TurnRunner
 from slackbot.worker_protocol import Answer, GithubToken, Leaving, SessionInfo, TurnWork
@@ -71,6 +72,7 @@ class Life:
         self._publisher: Publisher | None = None
         self._host: AgentHost | None = None
         self._editor: Editor | None = None
+        self._steps: ProjectSteps | None = None
         self._proxy: ModelProxy | None = None
         self._answers: OrderedDict[str, Answer] = OrderedDict()
 
@@ -81,7 +83,7 @@ class Life:
                 info = await self._unless_leaving(
                     patiently(self._gateway.session, deadline=self._began + START_SECONDS, what="session")
                 )
-                runner = await self._begin(info)
+                info, runner = await self._begin(info)
                 await self._work(info, runner)
             except _Leave as leave:
                 return await self._leave(leave)
@@ -100,6 +102,8 @@ class Life:
         finally:
             if self._host is not None:
                 await self._host.discard()
+            if self._steps is not None:
+                await self._steps.close()
             if self._editor is not None:
                 await self._editor.close()
             if self._proxy is not None:
@@ -108,7 +112,8 @@ class Life:
 
     # -- beginning ----------------------------------------------------------------------------------
 
-    async def _begin(self, info: SessionInfo) -> TurnRunner:
+    async def _begin(self, info: SessionInfo) -> tuple[SessionInfo, TurnRunner]:
+        """Checks out and starts the agent; gives the session as its repository lowers it, and the runner."""
         began = time.monotonic()
         self._deadline = self._began + info.max_session_seconds
         checkout = Checkout(self._place, info)
@@ -116,6 +121,8 @@ class Life:
         await self._unless_leaving(publisher.clone())
         self._checkout, self._publisher = checkout, publisher
         log.info("checked_out", branch=info.branch_name, seconds=round(time.monotonic() - began, 2))
+        self._steps = ProjectSteps(checkout, self._redact)
+        info = await self._steps.begin(info)
         self._host = AgentHost(
             info.agent,
             self._place.checkout,
@@ -130,8 +137,8 @@ class Life:
         port = await self._open_editor(info)
         await self._unless_leaving(patiently(lambda: self._gateway.ready(port), deadline=self._deadline, what="ready"))
         log.info("worker_ready", seconds=round(time.monotonic() - self._began, 2))
-        return TurnRunner(
-            info, self._gateway, self._host, checkout, publisher, self._leaving, self._redact, self._editor
+        return info, TurnRunner(
+            info, self._gateway, self._host, checkout, publisher, self._leaving, self._redact, self._editor, self._steps
         )
 
     async def _open_editor(self, info: SessionInfo) -> int | None:
@@ -149,7 +156,8 @@ class Life:
             confinement=self._place.confinement,
         )
         try:
-            return await self._editor.open_door(await asyncio.to_thread(own_address, self._gateway.base_url))
+            host = await asyncio.to_thread(own_address, self._gateway.base_url)
+            return await self._editor.open_door(host, self._place.editor_port)
         except OSError as error:
             log.warning("editor_door_not_opened", why=error.strerror)
             return None
@@ -188,7 +196,7 @@ class Life:
             if time.monotonic() > self._deadline:
                 raise _Leave("age", f"The session reached its longest time, {info.max_session_seconds} seconds.")
             asked_at = time.monotonic()
-            work = await self._next_turn()
+            work = await self._next_turn(await runner.unpushed_files())
             if work is None:
                 if time.monotonic() - idle_since >= info.idle_seconds and not self._in_editor(info.idle_seconds):
                     raise _Leave("idle")
@@ -203,11 +211,13 @@ class Life:
         active_at = self._editor.active_at if self._editor is not None else None
         return active_at is not None and time.monotonic() - active_at < seconds
 
-    async def _next_turn(self) -> TurnWork | None:
+    async def _next_turn(self, unpushed_files: int) -> TurnWork | None:
         try:
             return await self._unless_leaving(
                 patiently(
-                    lambda: self._gateway.next_turn(in_editor=self._in_editor(EDITING_SECONDS)),
+                    lambda: self._gateway.next_turn(
+                        in_editor=self._in_editor(EDITING_SECONDS), unpushed_files=unpushed_files
+                    ),
                     deadline=self._deadline,
                     what="next_turn",
                 )
@@ -262,6 +272,8 @@ class Life:
     async def _leave(self, leave: _Leave) -> int:
         """Ends the agent, saves what is unsaved, says the last word."""
         log.info("worker_leaves", reason=leave.reason, detail=leave.detail)
+        if self._steps is not None:
+            await self._steps.close()
         if self._editor is not None:
             await self._editor.close()
         if self._host is not None:

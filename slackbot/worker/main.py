@@ -44,6 +44,7 @@ class WorkerSettings:
     session_id: str
     work_dir: Path | None = None
     confinement: Confinement = field(default_factory=Confinement)
+    editor_port: int = 0
 
 
 def read_settings(environ: MutableMapping[str, str] = os.environ) -> WorkerSettings:
@@ -64,6 +65,9 @@ def read_settings(environ: MutableMapping[str, str] = os.environ) -> WorkerSetti
         faults.append("DEVFLOW_WORK_DIR must be an absolute path")
     if shutil.which("git") is None:
         faults.append("git must be installed and on PATH")
+    editor_port = environ.get("DEVFLOW_EDITOR_PORT", "").strip() or "0"
+    if not editor_port.isdecimal() or int(editor_port) > 65535:
+        faults.append("DEVFLOW_EDITOR_PORT must be a port number")
     confinement = Confinement()
     try:
         confinement = find_confinement(environ.get("DEVFLOW_AGENT_USER", "").strip() or None)
@@ -71,7 +75,8 @@ def read_settings(environ: MutableMapping[str, str] = os.environ) -> WorkerSetti
         faults += error.faults
     if faults or not token:
         raise ConfigError([*faults, "the bot sets these itself; do not start a worker by hand"])
-    return WorkerSettings(url, token.strip(), session_id, Path(work_dir) if work_dir else None, confinement)
+    place = Path(work_dir) if work_dir else None
+    return WorkerSettings(url, token.strip(), session_id, place, confinement, int(editor_port))
 
 
 async def work(settings: WorkerSettings) -> int:
@@ -82,7 +87,7 @@ async def work(settings: WorkerSettings) -> int:
         loop.add_signal_handler(number, leaving.set)
     secrets = {settings.token}
     try:
-        with _place(settings.work_dir, settings.confinement) as place:
+        with _place(settings) as place:
             async with aiohttp.ClientSession() as http:
                 gateway = GatewayClient(http, settings.gateway_url, settings.token)
                 life = Life(gateway, place, leaving, secrets, time.monotonic())
@@ -113,15 +118,15 @@ def run() -> int:
 
 
 @contextlib.contextmanager
-def _place(work_dir: Path | None, confinement: Confinement) -> Iterator[Place]:
+def _place(settings: WorkerSettings) -> Iterator[Place]:
     """The directory to work in; a temporary one is removed in the end."""
-    root = work_dir or Path(tempfile.mkdtemp(prefix="devflow-worker-"))
-    place = Place(root, confinement)
+    root = settings.work_dir or Path(tempfile.mkdtemp(prefix="devflow-worker-"))
+    place = Place(root, settings.confinement, settings.editor_port)
     place.prepare()
     try:
         yield place
     finally:
-        if work_dir is None:
+        if settings.work_dir is None:
             shutil.rmtree(root, ignore_errors=True)
 
 

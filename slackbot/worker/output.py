@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from slackbot.core.redaction import drop_cut_words
+
 _ESCAPE_SEQUENCE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor moves
     r"|[\]PX^_].*?(?:\x07|\x1b\\|$)"  # OSC, DCS and their like: titles, links
@@ -47,14 +49,19 @@ class Bounded:
         """Readable text: UTF-8 with what is broken replaced, no control sequences, a line where it was cut."""
         if not self.left_out_bytes:
             return readable(bytes(self._head + self._tail).decode("utf-8", "replace"))
-        head = bytes(self._head).decode("utf-8", "ignore")
-        tail = bytes(self._tail[-self._tail_bytes :]).decode("utf-8", "ignore")
+        # The cut may be in the middle of a token, of which neither half would be known for one.
+        head = drop_cut_words(bytes(self._head).decode("utf-8", "ignore"), at_end=True)
+        tail = drop_cut_words(bytes(self._tail[-self._tail_bytes :]).decode("utf-8", "ignore"), at_start=True)
         return f"{readable(head)}\n[... {size_in_words(self.left_out_bytes)} left out ...]\n{readable(tail)}"
 
     def last(self, count: int) -> str:
         """At most the last `count` characters, readable."""
-        data = bytes((self._head + self._tail)[-4 * count :])
-        return readable(data.decode("utf-8", "ignore"))[-count:]
+        whole = self._head + self._tail
+        text = bytes(whole[-4 * count :]).decode("utf-8", "ignore")
+        text = readable(text)
+        if len(text) <= count and len(whole) <= 4 * count:
+            return text
+        return drop_cut_words(text[-count:], at_start=True)
 
 
 def readable(text: str) -> str:

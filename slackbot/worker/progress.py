@@ -25,6 +25,7 @@ from acp.schema import (
 )
 
 from slackbot.core.errors import DevflowError, TemporaryError
+from slackbot.core.redaction import drop_cut_words
 from slackbot.worker.gateway_client import Fenced, ToldToStop
 from slackbot.worker.output import Bounded, cut, readable
 from slackbot.worker.tool_calls import detail_of
@@ -107,7 +108,9 @@ class TurnView:
             self._asked_about[call_id] = (update.kind or kind, *more)
         for content in update.content or []:
             if isinstance(content, ContentToolCallContent) and isinstance(content.content, TextContentBlock):
-                self._live = content.content.text[-PROGRESS_TEXT_CHARACTERS:]
+                said = content.content.text
+                cut_off = len(said) > PROGRESS_TEXT_CHARACTERS
+                self._live = drop_cut_words(said[-PROGRESS_TEXT_CHARACTERS:], at_start=cut_off)
 
     def kind_of(self, call_id: str) -> str:
         """ACP's kind of a tool call that is not done yet, as far as the agent said it."""
@@ -122,7 +125,8 @@ class TurnView:
         return call.title if call else ""
 
     def _line(self, text: str) -> str:
-        return self._redact(" ".join(readable(text[: 4 * TITLE_CHARACTERS]).split()))[:TITLE_CHARACTERS]
+        kept = drop_cut_words(text[: 4 * TITLE_CHARACTERS], at_end=len(text) > 4 * TITLE_CHARACTERS)
+        return self._redact(" ".join(readable(kept).split()))[:TITLE_CHARACTERS]
 
     def progress(self, handle: str | None) -> Progress:
         """The picture to report: the tail of what the agent says, or of what its tool writes meanwhile."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, TypeVar
 
 import structlog
 
@@ -30,6 +30,7 @@ from slackbot.worker.merging import (
 from slackbot.worker.output import cut, readable
 from slackbot.worker.permission import Asker, TurnClock
 from slackbot.worker.progress import Reporter, TurnView
+from slackbot.worker.project_steps import ProjectSteps
 from slackbot.worker.publish import Leave, Published, Publisher
 from slackbot.worker_protocol import MAX_RESPONSE_BYTES, Answer, EarlierTurn, SessionInfo, TurnWork
 
@@ -54,6 +55,7 @@ _STOP_NOTES = {
     "refusal": "The agent declined to go on with this.",
 }
 
+_Result = TypeVar("_Result")
 Ending = Literal["ended", "cancelled", "too_long", "leaving"]
 
 
@@ -70,9 +72,11 @@ class TurnRunner:
         leaving: asyncio.Event,
         redact: Callable[[str], str],
         editor: Editor | None = None,
+        steps: ProjectSteps | None = None,
     ) -> None:
         self._info = info
         self._editor = editor
+        self._steps = steps
         self._gateway = gateway
         self._host = host
         self._checkout = checkout
@@ -82,6 +86,8 @@ class TurnRunner:
         self._told = list(info.earlier_turns)
         self._merge_begun: Merge | None = None
         self._merge_is_kept = False
+        self._clean = True
+        """Whether the last turn left nothing that is not pushed."""
         self._left = checkout.synced
         """The commit or tree of files that the last turn left."""
 
@@ -110,12 +116,24 @@ class TurnRunner:
                 "reports": reporter.reports,
             }
         )
+        self._clean = answer.outcome == "answered"
         self._remember(work.prompt, answer.response)
         log.info(
             "turn_ends", turn_id=work.turn_id, outcome=answer.outcome, seconds=round(time.monotonic() - began, 2),
             commit_sha=answer.commit_sha,
         )  # fmt: skip
         return answer
+
+    async def unpushed_files(self) -> int:
+        """How many files of the checkout are not on the branch. Looked at only where there may be some."""
+        in_editor = self._editor is not None and self._editor.active_at is not None
+        if self._clean and not in_editor:
+            return 0
+        try:
+            return len(await self._checkout.changed_files(self._checkout.synced, await self._checkout.tree()))
+        except DevflowError as error:
+            log.info("unpushed_not_counted", why=error.summary)
+            return 0
 
     async def _note_what_is_left(self) -> None:
         """So that what people do in the editor from now on can be told from what the agent did."""
@@ -151,12 +169,25 @@ class TurnRunner:
         done = await self._done_before(work)
         if done is not None:
             return done
+        told = await self._unless_ended(self._steps.set_up(), reporter) if self._steps is not None else ""
+        if told is None:
+            return Answer(outcome="cancelled", response="It ended while the repository's set-up ran.")
+        answer = await self._agents_part(work, view, reporter, told)
+        if answer.outcome == "failed" and reporter.cancelled.is_set():
+            return answer.model_copy(update={"outcome": "cancelled"})
+        if self._steps is not None and answer.outcome == "answered" and answer.commit_sha is not None:
+            tested = await self._unless_ended(self._steps.test(), reporter)
+            told = "\n\n".join(filter(None, (told, tested)))
+        return answer.model_copy(update={"response": f"{answer.response}\n\n{told}".strip()}) if told else answer
+
+    async def _agents_part(self, work: TurnWork, view: TurnView, reporter: Reporter, told: str) -> Answer:
+        """What the agent does, and the push of it. `told`: what came of the set-up, for the agent to know."""
         try:
             edited = await self._edits_of_people()
             if work.merge is not None and (merged := await self._merge(work, work.merge)) is not None:
                 return merged
             agent = await self._host.ensure()
-            ending, result = await self._prompt(agent, work, view, reporter, edited)
+            ending, result = await self._prompt(agent, work, view, reporter, "\n\n".join(filter(None, (told, edited))))
         except AgentFailed as failure:
             await self._host.discard()
             return _failed(failure, view.response(), "What it had changed by then is kept in its checkout.")
@@ -277,17 +308,21 @@ class TurnRunner:
         ask = self._asker(work, view, TurnClock(self._info.turn_seconds))
 
         async def leave(names: list[str], diff: str) -> bool:
-            asking = asyncio.create_task(ask.leave_to_push(names, diff))
-            others = [asyncio.create_task(reporter.cancelled.wait()), asyncio.create_task(self._leaving.wait())]
-            try:
-                await asyncio.wait({asking, *others}, return_when=asyncio.FIRST_COMPLETED)
-                return asking.done() and asking.result()
-            finally:
-                for task in (asking, *others):
-                    task.cancel()
-                await asyncio.gather(asking, *others, return_exceptions=True)
+            return bool(await self._unless_ended(ask.leave_to_push(names, diff), reporter))
 
         return leave
+
+    async def _unless_ended(self, doing: Coroutine[Any, Any, _Result], reporter: Reporter) -> _Result | None:
+        """The result of `doing`; None when the turn is cancelled, or the worker told to go, before it is there."""
+        task = asyncio.create_task(doing)
+        others = [asyncio.create_task(reporter.cancelled.wait()), asyncio.create_task(self._leaving.wait())]
+        try:
+            await asyncio.wait({task, *others}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            for each in (task, *others):
+                each.cancel()
+            await asyncio.gather(task, *others, return_exceptions=True)
 
     async def _done_before(self, work: TurnWork) -> Answer | None:
         """The answer for what an earlier worker had pushed when its own answer was lost: nothing is done again."""

@@ -17,8 +17,9 @@ from slackbot.core.editor_access import (
 )
 from slackbot.core.errors import IllegalTransition
 from slackbot.core.item import from_item, to_item
-from slackbot.core.session import Session
+from slackbot.core.session import Session, Turn, TurnState, card_key, tried_before
 from slackbot.core.transitions import decide
+from slackbot.views.buttons import stop_button
 from tests.core.builders import T0, running
 
 SECRET = "s" * 32
@@ -71,3 +72,33 @@ def test_work_in_the_editor_counts_against_idleness() -> None:
     heard = decide(session, ev.WorkerHeard(session.launch, in_editor=True), T0 + 500)
     assert heard.last_activity_at == T0 + 500
     assert decide(session, ev.WorkerHeard(session.launch), T0 + 500).last_activity_at < T0 + 500
+
+
+def test_stop_asks_about_what_is_not_pushed() -> None:
+    """Reported by the worker at once, shown by the confirmation, gone when it is pushed."""
+    session = running()
+    heard = decide(session, ev.WorkerHeard(session.launch, unpushed_files=3), T0 + 1)
+    assert heard.task.unpushed_files == 3
+    button = stop_button(heard)
+    assert button is not None
+    assert "3 files in its checkout are not pushed" in button["confirm"]["text"]["text"]
+    assert card_key(heard) != card_key(session)
+    pushed = decide(heard, ev.WorkerHeard(session.launch, unpushed_files=0), T0 + 2)
+    plain = stop_button(pushed)
+    assert plain is not None
+    assert "confirm" not in plain
+
+
+def test_a_retry_knows_the_turns_of_lost_launches_alone() -> None:
+    """Of the same prompt, failed, claimed before this launch, with no commit told."""
+    session = running(launch=2000)
+    lost = Turn("C:1", "U1", "do it", TurnState.FAILED, T0, prompt_ts="1", claimed_launch=1000)
+    again = Turn("C:9", "U1", "do it", TurnState.WORKING, T0, prompt_ts="1", claimed_launch=2000)
+    others = (
+        replace(lost, turn_id="C:2", claimed_launch=2000),
+        replace(lost, turn_id="C:3", commit_sha="a" * 40),
+        replace(lost, turn_id="C:4", prompt="other"),
+        replace(lost, turn_id="C:5", state=TurnState.CANCELLED),
+        replace(lost, turn_id="C:6", claimed_launch=None),
+    )
+    assert tried_before(replace(session, history=(lost, *others, again)), again) == ("C:1",)

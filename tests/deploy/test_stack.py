@@ -125,7 +125,14 @@ def test_containers_live_and_end_as_their_images_say(image: str, inside: dict[st
     assert inside["Command"] == command.exec_form
     assert (user.text, inside["User"]) == ("devflow", "10001")
     assert inside["StopTimeout"] == stop_seconds
-    assert inside["LinuxParameters"] == {"InitProcessEnabled": True, "Capabilities": {"Drop": ["ALL"]}}
+    assert inside["LinuxParameters"]["InitProcessEnabled"] is True
+    # Of what Docker gives, the worker keeps what starts the agent as its own user, and the bot nothing.
+    given = set(
+        "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETPCAP "
+        "SETUID SYS_CHROOT".split()
+    )
+    dropped = set(inside["LinuxParameters"]["Capabilities"]["Drop"])
+    assert dropped == ({"ALL"} if inside["Name"] == "bot" else given - {"SETUID", "SETGID"})
 
 
 def test_each_log_has_a_group_of_its_own_that_forgets() -> None:
@@ -147,11 +154,17 @@ def test_a_first_attempt_that_failed_can_be_taken_back_and_repeated() -> None:
 
 
 def test_nothing_reaches_a_worker() -> None:
-    """Its security group lets nothing in; out it goes to the gateway, and to the internet or the proxy."""
+    """But the bot, with a public address, at the door of its editor; out it goes to the gateway and as told below."""
     assert "SecurityGroupIngress" not in properties("WorkerSecurityGroup")
     ingress = of_type(TEMPLATE, "AWS::EC2::SecurityGroupIngress")
-    assert ingress
-    assert all(each["Properties"]["GroupId"] == {"Ref": "GatewaySecurityGroup"} for each in ingress.values())
+    gateway = {"Ref": "GatewaySecurityGroup"}
+    to_workers = {name for name, each in ingress.items() if each["Properties"]["GroupId"] != gateway}
+    assert to_workers == {"WorkerFromGateway"}
+    door = ingress["WorkerFromGateway"]
+    assert door["Condition"] == "HasPublicAddress"
+    assert door["Properties"]["SourceSecurityGroupId"] == {"Ref": "GatewaySecurityGroup"}
+    assert (door["Properties"]["FromPort"], door["Properties"]["ToPort"]) == (8404, 8404)
+    assert "DEVFLOW_EDITOR_PORT=8404" in (PATH.parents[1] / "Dockerfile").read_text()
     to_gateway = properties("WorkerToGateway")
     assert to_gateway["DestinationSecurityGroupId"] == {"Ref": "GatewaySecurityGroup"}
 
@@ -189,6 +202,7 @@ def test_nobody_but_workers_and_the_load_balancer_reaches_the_bot() -> None:
     assert sources == {
         "GatewayFromWorker": "WorkerSecurityGroup",
         "GatewayFromLoadBalancer": "LoadBalancerSecurityGroup",
+        "WorkerFromGateway": "GatewaySecurityGroup",
     }
 
 

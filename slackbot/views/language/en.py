@@ -45,6 +45,13 @@ TEXTS: dict[str, Template] = {
     "stop.waiting": Plural(" {number} waiting prompt will not be run.", " {number} waiting prompts will not be run."),
     "stop.yes": "Stop it",
     "stop.no": "Let it work",
+    "stop.unpushed": Plural(
+        "{number} file in its checkout is not pushed yet. The worker saves it on the branch before it ends, as a commit "
+        "that says so.",
+        "{number} files in its checkout are not pushed yet. The worker saves them on the branch before it ends, as a commit "
+        "that says so.",
+    ),
+    "stop.keep": "Keep it running",
     # ---- the card
     "card.repository": "Repository",
     "card.branch": "Branch",

@@ -45,6 +45,8 @@ TEXTS: dict[str, Template] = {
     "stop.waiting": "待っている {number} 件の指示は実行されません。",
     "stop.yes": "停止する",
     "stop.no": "続ける",
+    "stop.unpushed": "プッシュされていないファイルが {number} 個あります。停止の前に、その旨を記したコミットとしてブランチに保存されます。",
+    "stop.keep": "停止しない",
     # ---- the card
     "card.repository": "リポジトリ",
     "card.branch": "ブランチ",
