@@ -179,6 +179,7 @@ async def run_bot(
         def saved(before: Session | None, after: Session) -> None:
             audit.saved(before, after)
             pull_requests.saved(before, after)
+            desks.home.saved(before, after)
 
         engine = Engine(
             store,
@@ -276,6 +277,7 @@ async def run_bot(
             editor_links=editor_links,
             terms_of=terms_of,
         )
+        closing.push_async_callback(ending.close, desks.home.close)
         told = Told(chat)
         closing.push_async_callback(ending.drain, told.drain, 2.0)
         watch = ChannelWatch(engine=engine, store=store, chat=chat)

@@ -19,8 +19,10 @@ from slackbot.engine import Engine
 from slackbot.forget_desk import ForgetDesk
 from slackbot.form_desk import FormDesk
 from slackbot.front_desk import FrontDesk
+from slackbot.home_desk import HomeDesk
 from slackbot.pull_request_acts import TermsOf
 from slackbot.pull_request_desk import PullRequestDesk
+from slackbot.session_finder import SessionFinder
 from slackbot.session_start import SessionStarter, StartLimits
 from slackbot.start_desk import StartDesk
 from slackbot.start_reading import StartReading
@@ -49,6 +51,7 @@ class Desks:
     """Mentions and direct messages."""
     pull_requests: PullRequestDesk
     """Forms and buttons of pull requests."""
+    home: HomeDesk
 
 
 def open_desks(
@@ -107,11 +110,13 @@ def open_desks(
         hosts=workspace.hosts,
         workspace_url=workspace.url,
     )
+    finder = SessionFinder(engine=engine, store=store, admission=admission, workspace_url=workspace.url)
     front = FrontDesk(
         engine=engine,
         store=store,
         starter=starter,
         start_desk=start,
+        finder=finder,
         admission=admission,
         audit=audit,
         forgetting=ForgetDesk(engine=engine, chat=chat, audit=audit),
@@ -132,4 +137,5 @@ def open_desks(
         limits=starter.limits,
         terms_of=terms_of,
     )
-    return Desks(front=front, start=start, form=form, address=address, pull_requests=pull_requests)
+    home = HomeDesk(engine=engine, chat=chat, admission=admission, front=front, finder=finder)
+    return Desks(front=front, start=start, form=form, address=address, pull_requests=pull_requests, home=home)

@@ -6,7 +6,6 @@ Listeners call it; it calls admission, the starter and the engine, and returns w
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -19,32 +18,28 @@ from slackbot.audit import AuditLog
 from slackbot.core import command_text as ct
 from slackbot.core import events as ev
 from slackbot.core.access import Action, check_action
-from slackbot.core.errors import DevflowError, IllegalTransition, NotFound, Refused, TemporaryError, UsageError
-from slackbot.core.ports import IndexEntry, SessionStore
-from slackbot.core.session import Session, Status, derive_session_id
+from slackbot.core.errors import DevflowError, IllegalTransition, Refused, TemporaryError, UsageError
+from slackbot.core.ports import SessionStore
+from slackbot.core.session import Session, derive_session_id
 from slackbot.core.wishes import EVENTS, Wish
 from slackbot.editor_links import EditorLinks
 from slackbot.engine import Engine, Overtaken
 from slackbot.forget_desk import ForgetDesk
+from slackbot.session_finder import SessionFinder, is_session_id
 from slackbot.session_start import LostRoot, SessionStarter
 from slackbot.start_desk import StartDesk
 from slackbot.views.editor import editor_link
 from slackbot.views.errors import illegal
 from slackbot.views.replies import (
     accepted,
-    choose_session,
     help_text,
-    none_found,
     session_gone,
-    session_list,
     session_status,
 )
 from slackbot.views.view import View
 from slackbot.views.words import thread_permalink
 
 log = structlog.get_logger()
-
-PAGE_SIZE = 10
 
 
 @dataclass(frozen=True)
@@ -69,6 +64,7 @@ class FrontDesk:
         store: SessionStore,
         starter: SessionStarter,
         start_desk: StartDesk,
+        finder: SessionFinder,
         admission: Admission,
         audit: AuditLog,
         forgetting: ForgetDesk,
@@ -83,6 +79,7 @@ class FrontDesk:
         self._store = store
         self._starter = starter
         self._start_desk = start_desk
+        self._finder = finder
         self._admission = admission
         self._audit = audit
         self._forgetting = forgetting
@@ -129,8 +126,8 @@ class FrontDesk:
             return await self._start_desk.by_command(user_id, channel_id, command, trigger_id)
         await self._admission.person(user_id)
         if isinstance(command, ct.ListCommand):
-            return await self._list(user_id, command.cursor)
-        session = await self._session_meant(user_id, command)
+            return await self._finder.page(user_id, command.cursor)
+        session = await self._finder.meant(user_id, command)
         if isinstance(session, View):
             return session
         # A command is typed elsewhere than in the thread, where what follows is to be seen: so it is answered.
@@ -171,7 +168,7 @@ class FrontDesk:
         """The button of the question whether to forget. Its value names the session, so all is checked anew."""
         with self.refusals_audited("forget", user_id, channel_id):
             await self._admission.person(user_id)
-            session = await self._engine.load(session_id.lower()) if self._is_session_id(session_id) else None
+            session = await self._engine.load(session_id.lower()) if is_session_id(session_id) else None
             language = await self.language(user_id)
             if session is None:
                 return session_gone(language=language)
@@ -190,55 +187,19 @@ class FrontDesk:
         """A link to the thread, made without asking Slack."""
         return thread_permalink(self._workspace_url, session.thread.channel_id, session.thread.thread_ts)
 
-    async def _list(self, user_id: str, cursor: str | None) -> View:
-        page = await self._store.list_by_user(user_id, self._engine.now(), PAGE_SIZE, cursor)
-        links: dict[str, str] = {}
-        for entry in page.entries:
-            session = await self._engine.load(entry.session_id)
-            link = self.permalink(session) if session is not None else None
-            if link:
-                links[entry.session_id] = link
-        language = await self.language(user_id)
-        return session_list(page.entries, self._engine.now(), cursor=page.cursor, permalinks=links, language=language)
+    async def list_page(self, user_id: str, cursor: str | None) -> View:
+        """A page of the person's sessions: the list's button for more."""
+        await self._admission.person(user_id)
+        return await self._finder.page(user_id, cursor)
 
-    async def _session_meant(self, user_id: str, command: ct.SessionCommand) -> Session | View:
-        """The session a command without a thread is about, or the question which."""
-        own: list[IndexEntry] = []
-        cursor = None
-        while len(own) < 100:
-            page = await self._store.list_by_user(user_id, self._engine.now(), 50, cursor)
-            own.extend(page.entries)
-            cursor = page.cursor
-            if cursor is None:
-                break
-        if command.which:
-            meant = [entry for entry in own if _is_named(entry, command.which)]
-        elif command.verb == "forget":
-            meant = [entry for entry in own if not _is_live(entry)] or own[:1]
-        else:
-            live = [entry for entry in own if _is_live(entry)]
-            # Nothing is live: only what makes sense of an ended session takes the newest one.
-            meant = live or (own[:1] if command.verb in ("status", "pr", "retry") else [])
-        if not meant and command.which and self._is_session_id(command.which):
-            session = await self._engine.load(command.which.lower())
-            if session is not None:
-                return session
-        if not meant:
-            return none_found(command.verb, command.which, language=await self.language(user_id))
-        if len(meant) > 1 and command.verb in ("stop", "cancel"):
-            # A repository's name stands for many sessions; those that are over cannot be meant.
-            meant = [entry for entry in meant if _is_live(entry)] or meant
-        if len(meant) > 1:
-            live_alone = all(_is_live(entry) for entry in meant)
-            language = await self.language(user_id)
-            return choose_session(meant, command.verb, self._engine.now(), live=live_alone, language=language)
-        session = await self._engine.load(meant[0].session_id)
-        if session is None:
-            raise NotFound("This session is over and forgotten.", "Start a new one with `/devflow start`.")
-        return session
-
-    def _is_session_id(self, which: str) -> bool:
-        return bool(re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", which))
+    async def ask(self, verb: str, user_id: str, session_id: str, press_id: str) -> View | None:
+        """A verb about a session that is named by its id, as on Home; the table of rights says whether it is done."""
+        with self.refusals_audited(verb, user_id, ""):
+            await self._admission.person(user_id)
+            session = await self._engine.load(session_id)
+            if session is None:
+                return session_gone(language=await self.language(user_id))
+            return await self._asked(session, verb, user_id, press_id)
 
     # --------------------------------------------------------------------------------- threads
 
@@ -400,13 +361,3 @@ class FrontDesk:
 
 def _say_stored(session_id: str, turn_id: str, user_id: str) -> None:
     log.info("prompt_stored", session_id=session_id, turn_id=turn_id, user_id=user_id)
-
-
-def _is_live(entry: IndexEntry) -> bool:
-    return entry.status in (Status.STARTING, Status.RUNNING)
-
-
-def _is_named(entry: IndexEntry, which: str) -> bool:
-    wanted = which.lower().strip("`<>")
-    full_name = f"{entry.repository_owner}/{entry.repository_name}".lower()
-    return (len(wanted) >= 4 and entry.session_id.startswith(wanted)) or wanted in (full_name, entry.branch_name)

@@ -6,7 +6,7 @@ from slack_bolt.async_app import AsyncApp
 
 from slackbot.channel_watch import ChannelWatch
 from slackbot.desks import Desks
-from slackbot.listeners import actions, channels, commands, events, messages, pull_requests, starts
+from slackbot.listeners import actions, channels, commands, events, home, messages, pull_requests, starts
 from slackbot.listeners.told import Told
 
 
@@ -18,6 +18,7 @@ def register(app: AsyncApp, desks: Desks, told: Told, watch: ChannelWatch) -> No
     starts.register(app, desk, desks.start)
     # Before the session's own: "Open PR" opens a form.
     pull_requests.register(app, desks.pull_requests, told)
+    home.register(app, desk, desks.home)
     actions.register(app, desk, told)
     commands.register(app, desk, told)
     channels.register(app, watch)

@@ -18,6 +18,7 @@ LINK_PREFIX = "link_"
 
 LINK_PULL_REQUEST = "link_pull_request"
 LINK_EDITOR = "link_editor"
+LINK_THREAD = "link_thread"
 
 START_PRESS = "start_press_"
 """Begins what its value says (`core.start_ticket`); a number follows, for a message may hold several."""

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 
 from slackbot.core.ports import IndexEntry
 from slackbot.core.session import Session
-from slackbot.views.blocks import Block, context, section
+from slackbot.core.start_ticket import MAX_VALUE
+from slackbot.views import action_ids
+from slackbot.views.blocks import Block, actions, button, context, section
 from slackbot.views.language import DEFAULT, say
 from slackbot.views.task_words import task_line
 from slackbot.views.view import View
@@ -84,8 +86,8 @@ def session_list(
     blocks: list[Block] = [section(line) for line in lines]
     if len(entries) > len(lines):
         blocks.append(context(say(language, "words.and_more", number=len(entries) - len(lines))))
-    if cursor:
-        blocks.append(context(say(language, "list.more", command=code(f"/devflow list {cursor}", 500))))
+    if cursor and len(cursor) <= MAX_VALUE:
+        blocks += actions(button(say(language, "list.more"), action_ids.LIST_PAGE, cursor))
     return View(say(language, "list.text", number=len(entries)), blocks)
 
 

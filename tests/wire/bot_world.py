@@ -146,6 +146,15 @@ class BotWorld:
         finally:
             connection.close()
 
+    def expire(self, session_id: str) -> None:
+        """Makes the item one that is gone, as its `ttl` would."""
+        connection = sqlite3.connect(self.store_path)
+        try:
+            connection.execute("DELETE FROM devflow_sessions WHERE session_id = ?", (session_id,))
+            connection.commit()
+        finally:
+            connection.close()
+
     async def branches(self, full_name: str) -> dict[str, str]:
         """branch name -> commit id, as git has it."""
         row = self.github.world.store.repository(full_name)

@@ -226,3 +226,90 @@ async def test_forged_forms_and_buttons_start_nothing(world: BotWorld) -> None:
         payload["actions"][0]["value"] = forged  # type: ignore[index]
         await world.slack.sockets.request("interactive", payload, 3.0)
     assert SessionThread(world, grace.channel_id, thread_ts).item() == {}
+
+
+def home_of(person: Person) -> str:
+    """What the person's Home shows, in words."""
+    return words(person.world.slack.views.home(person.user_id) or {})
+
+
+def home_button(person: Person, action_id: str) -> dict[str, str] | None:
+    """Block and element of the first such button on Home."""
+    for block in (person.world.slack.views.home(person.user_id) or {"blocks": []})["blocks"]:
+        for element in block.get("elements") or ():
+            if element.get("action_id") == action_id:
+                return {"block_id": block["block_id"], "action_id": action_id}
+    return None
+
+
+async def test_home_shows_my_sessions_and_follows_them(world: BotWorld) -> None:
+    """Drawn when it is opened, drawn again when something changes; Stop and Retry work from there."""
+    ada = world.someone("ada")
+    people = world.slack.people
+    await people.open_home(ada.user_id)
+    await until(lambda: "You have no sessions" in home_of(ada), "an empty Home")
+    repository = await world.repository()
+    thread = await ada.starts(repository, "echo hi")
+    await until(lambda: repository in home_of(ada), "the session on Home, by itself")
+    view = world.slack.views.home(ada.user_id)
+    assert view is not None
+    stop = await until(lambda: home_button(ada, "home_stop"), "Stop on Home")
+    assert (await people.press(ada.user_id, **stop, view_id=view["id"]))["ok"]
+    await thread.is_("stopped")
+    retry = await until(lambda: home_button(ada, "home_retry"), "Retry on Home")
+    assert (await people.press(ada.user_id, **retry, view_id=view["id"]))["ok"]
+    await thread.is_("starting")
+
+    grace = world.someone("grace")
+    await people.open_home(grace.user_id)
+    await until(lambda: "You have no sessions" in home_of(grace), "Grace's own Home")
+    assert repository not in home_of(grace)
+    new = await until(lambda: home_button(grace, "start_form"), "the form's button")
+    home = world.slack.views.home(grace.user_id)
+    assert home is not None
+    assert (await people.press(grace.user_id, **new, view_id=home["id"]))["ok"]
+    form = await grace.told_in_form()
+    outcome = await grace.submits(form, channel=grace.channel_id, repository=repository, prompt="echo there")
+    assert outcome == {"ok": True}
+    assert len(grace.public()) == 1
+
+
+async def test_the_list_has_a_button_for_more(world: BotWorld) -> None:
+    """Each page takes the place of the one before."""
+    ada, repository = world.someone("ada"), await world.repository()
+    for number in range(11):
+        await ada.starts(repository, f"echo {number}")
+    assert "10 on this page" in str((await ada.types("list")) and ada.private()[-1]["text"])
+    shown = ada.private()[-1]
+    assert (await ada.presses_on(shown, "More"))["ok"]
+    await until(lambda: "1 on this page" in ada.private()[-1]["text"], "the second page")
+    assert len(ada.private()) == 1
+
+
+async def test_an_expired_session_in_a_thread_of_people_comes_back(world: BotWorld) -> None:
+    """By a mention: with its branch, and its pull request's number, found on the card."""
+    ada = world.someone("ada")
+    ts = await ada.calls("demo/hello echo hi")
+    thread = await session_at(ada, ts)
+    worker = await thread.worker()
+    item = thread.item()
+    sha = await world.github.commit_files("demo/hello", item["branch_name"], {f"n{ts}.txt": "new\n"}, "Do it")
+    await worker.works("Done.", commit_sha=sha, files_changed=1, additions=1, deletions=0)
+    await thread.turn(1, "answered")
+    await ada.presses(thread, "Open PR")
+    number = await until(lambda: thread.item().get("pr_number"), "a pull request")
+    await ada.says(thread, f"<@{BOT}> !stop")
+    await thread.is_("stopped")
+    await thread.is_settled()
+    await until(
+        lambda: (thread.of_type("devflow_session")[0]["metadata"]["event_payload"]).get("pr_number") == number,
+        "the number on the card",
+    )
+    world.expire(thread.session_id)
+    assert thread.item() == {}
+    again = await ada.calls("and once more", ts)
+    await until(thread.turns, "the prompt that brought it back")
+    revived = thread.item()
+    assert (revived["branch_name"], revived["pr_number"]) == (item["branch_name"], number)
+    assert (revived["pull_request"]["state"], thread.turns()[0]["prompt_ts"]) == ("open", again)
+    assert revived["slack"]["status_ts"] == thread.of_type("devflow_session")[0]["ts"]

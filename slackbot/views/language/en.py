@@ -295,7 +295,7 @@ TEXTS: dict[str, Template] = {
     "help.example_base": "start acme/shop base=release-2 say in the README how to run the tests",
     "help.example_stop": "stop 1a2b3c4d",
     "list.none": "You have no sessions. `/devflow start owner/repo what to do` begins one.",
-    "list.more": "More: {command}",
+    "list.more": "More",
     "list.text": "Your sessions: {number} on this page.",
     "list.thread": "thread",
     "status.working_on": "Working on a prompt by {user}",
@@ -399,6 +399,24 @@ TEXTS: dict[str, Template] = {
     "form.no_repository": "Choose a repository.",
     "form.no_prompt": "Say what shall be done.",
     "form.no_channel": "Choose where the session shall live.",
+    # ---- Home
+    "home.yours": "Your sessions",
+    "home.new": "New session",
+    "home.none": (
+        "You have no sessions. Press *New session*, write `/devflow` in a channel, mention @DevFlow in a thread, "
+        "or send it a direct message."
+    ),
+    "home.none_older": "There are no older ones.",
+    "home.recent": "Recent",
+    "home.older": "Older ones",
+    "home.newest": "Back to the newest",
+    "home.everybody": "Everybody's live sessions",
+    "home.nobody": "Nobody else has a live session.",
+    "home.thread": "Open thread",
+    "home.working": "working",
+    "home.ready": "ready for prompts",
+    "home.foot": "Sessions are kept for 24 hours after something last happened in them. A reply in a thread brings "
+    "an older one back, with its branch and its pull request.",
     # ---- what did not work
     "error.empty": "That did not work.",
     "error.reference": "Reference {reference} in DevFlow's log",

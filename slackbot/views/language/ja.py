@@ -285,7 +285,7 @@ TEXTS: dict[str, Template] = {
     "help.example_base": "start acme/shop base=release-2 テストの実行方法を README に書いて",
     "help.example_stop": "stop 1a2b3c4d",
     "list.none": "セッションはありません。`/devflow start owner/repo してほしいこと` で始められます。",
-    "list.more": "続き: {command}",
+    "list.more": "次へ",
     "list.text": "あなたのセッション: このページに {number} 件",
     "list.thread": "スレッド",
     "status.working_on": "{user} さんの指示を処理中",
@@ -382,6 +382,24 @@ TEXTS: dict[str, Template] = {
     "form.no_repository": "リポジトリを選んでください。",
     "form.no_prompt": "何をするか書いてください。",
     "form.no_channel": "セッションの場所を選んでください。",
+    # ---- Home
+    "home.yours": "あなたのセッション",
+    "home.new": "新しいセッション",
+    "home.none": (
+        "セッションはありません。*新しいセッション* を押すか、チャンネルで `/devflow` と入力するか、"
+        "スレッドで @DevFlow にメンションするか、ダイレクトメッセージを送ってください。"
+    ),
+    "home.none_older": "これより古いものはありません。",
+    "home.recent": "最近",
+    "home.older": "古いもの",
+    "home.newest": "最新に戻る",
+    "home.everybody": "全員の稼働中のセッション",
+    "home.nobody": "ほかに稼働中のセッションはありません。",
+    "home.thread": "スレッドを開く",
+    "home.working": "処理中",
+    "home.ready": "待機中",
+    "home.foot": "セッションは最後の動きから 24 時間保存されます。古いスレッドも返信すれば、"
+    "ブランチとプルリクエストとともに戻ります。",
     # ---- what did not work
     "error.empty": "うまくいきませんでした。",
     "error.reference": "DevFlow のログでの参照番号 {reference}",
