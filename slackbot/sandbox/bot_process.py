@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
@@ -37,6 +37,9 @@ class BotProcess:
         self._was_ready = False
         """Whether any bot of this sandbox was; before that there is nothing to end."""
         self._is_ready = False
+        self._was_killed_on_purpose = False
+        self.on_change: Callable[[str, int | None], None] = lambda what, pid: None
+        """Told `started` and `ended`, with the process id."""
 
     @property
     def log_path(self) -> Path:
@@ -45,6 +48,10 @@ class BotProcess:
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None else None
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
 
     async def start(self) -> dict[str, str]:
         """What the bot says when it is ready (gateway_url, team_name, bot_user_id), or a `DevflowError`."""
@@ -80,12 +87,15 @@ class BotProcess:
             await self.kill()
             raise DevflowError(str(told["error"]), f"Its log is {self._log_path}.")
         self._was_ready = self._is_ready = True
+        self.on_change("started", self.pid)
         return {name: str(value) for name, value in told.items()}
 
     async def wait(self) -> int:
         """The exit status, once it ends."""
         assert self._process is not None  # noqa: S101  start() comes first
-        return await self._process.wait()
+        status = await self._process.wait()
+        self.on_change("ended", self._process.pid)
+        return status
 
     async def stop(self) -> None:
         """SIGTERM: live sessions are stopped, then the bot ends; SIGKILL when it does not."""
@@ -122,6 +132,16 @@ class BotProcess:
             log.error("tasks_not_stopped", why=error.summary)
         finally:
             await tasks.close()
+
+    async def kill_on_purpose(self) -> None:
+        """kill -9 because somebody wants to see it: no reason to start it again ever later."""
+        self._was_killed_on_purpose = True
+        await self.kill()
+
+    def take_purpose(self) -> bool:
+        """Whether the last end was wanted; asked once an end."""
+        was, self._was_killed_on_purpose = self._was_killed_on_purpose, False
+        return was
 
     async def kill(self) -> None:
         """kill -9, as an outage would."""

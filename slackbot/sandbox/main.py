@@ -24,6 +24,7 @@ from slackbot.adapters.local_tasks import LocalTasks
 from slackbot.core.clipping import one_line
 from slackbot.core.errors import ConfigError, DevflowError
 from slackbot.logs import configure_logs
+from slackbot.sandbox.backstage import Backstage
 from slackbot.sandbox.bot_process import BotProcess
 from slackbot.sandbox.github.demo import seed_demo
 from slackbot.sandbox.github.git_process import GitError
@@ -138,6 +139,15 @@ async def open_sandbox(
     is_local = settings["DEVFLOW_TASKS"] == "local"
     tasks = LocalTasks(Path(settings["DEVFLOW_STATE_DIR"]) / "tasks") if is_local else None
     closing.push_async_callback(bot.end, tasks)
+    if slack is not None:
+        store = settings["DEVFLOW_STORE"]
+        slack.backstage = Backstage(
+            bot,
+            store_path=Path(store.removeprefix("sqlite:")) if store.startswith("sqlite:") else None,
+            tasks=tasks,
+            team_id=slack.workspace.app.team_id,
+            tell=slack.feed.publish,
+        )
     ready = await bot.start()
     slack_api_url = slack.api_url if slack else environment.get("SLACK_API_URL") or "https://slack.com/api/"
     addresses = {
@@ -180,7 +190,7 @@ async def _keep_running(bot: BotProcess) -> None:
     while True:
         started_at = time.monotonic()
         status = await bot.wait()
-        if time.monotonic() - started_at > _STEADY_SECONDS:
+        if bot.take_purpose() or time.monotonic() - started_at > _STEADY_SECONDS:
             wait_seconds = _RESTART_SECONDS
         why = f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
         _note(f"The bot {why}; it is started again. Its log is {bot.log_path}.")

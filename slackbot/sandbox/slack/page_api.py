@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from slackbot.sandbox.slack import shapes
+from slackbot.sandbox.slack.behind import Backstage
 from slackbot.sandbox.slack.faults import ApiCall, PersonRefusedError, SlackError
 from slackbot.sandbox.slack.files import MAX_PERSON_UPLOAD_BYTES, Files
 from slackbot.sandbox.slack.page_feed import FeedEvent, PageFeed
@@ -54,6 +55,7 @@ class PageApi:
         calls: deque[ApiCall],
         connection_count: Callable[[], int],
         links: Sequence[Mapping[str, str]],
+        backstage: Callable[[], Backstage | None],
     ) -> None:
         self._workspace = workspace
         self._people = people
@@ -63,6 +65,7 @@ class PageApi:
         self._calls = calls
         self._connection_count = connection_count
         self._links = [dict(link) for link in links]
+        self._backstage = backstage
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         router.add_get("/", self._index)
@@ -75,12 +78,13 @@ class PageApi:
         router.add_get(api + "thread", self._thread)
         router.add_get(api + "events", self._events)
         router.add_get(api + "calls", self._latest_calls)
+        router.add_get(api + "backstage", self._behind)
         router.add_post(api + "upload", self._upload)
         for name, act in (
             ("post", self._post), ("command", self._command), ("action", self._action),
             ("options", self._options), ("view_submit", self._view_submit), ("view_close", self._view_close),
             ("react", self._react), ("edit", self._edit), ("delete", self._delete),
-            ("shortcut", self._shortcut), ("home", self._home),
+            ("shortcut", self._shortcut), ("home", self._home), ("backstage/kill_bot", self._kill_bot),
         ):  # fmt: skip
             router.add_post(api + name, _json_handler(act))
 
@@ -142,6 +146,7 @@ class PageApi:
                 "bot": {"user_id": app.bot_user_id, "name": workspace.bot_display_name},
                 "views": [view_shape(view) for view in self._views.stack(user_id)],
                 "links": self._links,
+                "has_backstage": self._backstage() is not None,
                 "socket_connections": self._connection_count(),
                 "last_event_id": self._feed.latest,
             }
@@ -169,6 +174,28 @@ class PageApi:
         shown = list(self._calls)[-_SHOWN_CALLS:]
         hidden = {"apps.connections.open"}
         return web.json_response({"calls": [call.as_json() for call in shown if call.method not in hidden]})
+
+    async def _behind(self, request: web.Request) -> web.Response:
+        """The session of a thread, its task and the bot, as they are now."""
+        backstage = self._backstage()
+        if backstage is None:
+            return web.json_response({"ok": False, "error": "There is nothing behind this page."}, status=404)
+        query = request.query
+        try:
+            if query.get("channel_id"):
+                self._workspace.channel_of_person(query["channel_id"], query.get("user_id", ""))
+        except PersonRefusedError as error:
+            return _refused(error)
+        return web.json_response(await backstage.look(query.get("channel_id", ""), query.get("thread_ts", "")))
+
+    async def _kill_bot(self, body: Body) -> Body:
+        backstage = self._backstage()
+        if backstage is None:
+            raise PersonRefusedError("The bot is not a process of this sandbox.")
+        pid = await backstage.kill_bot()
+        if pid is None:
+            raise PersonRefusedError("The bot is not running just now; it is being started again.")
+        return {"ok": True, "pid": pid}
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Server-Sent Events; resumes after `Last-Event-ID` (or `?last_event_id=`)."""

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from slackbot.sandbox.slack import methods_chat, methods_conversations, methods_users, methods_views
 from slackbot.sandbox.slack.app_description import describe_app
+from slackbot.sandbox.slack.behind import Backstage
 from slackbot.sandbox.slack.conversation import Conversation
 from slackbot.sandbox.slack.deliveries import EVENT_RETRY_DELAYS_SECONDS
 from slackbot.sandbox.slack.faults import ApiCall, FaultHook, SlackError
@@ -86,6 +87,8 @@ class SlackStandIn:
             bot_events=bot_events,
             scopes=scopes,
         )
+        self.backstage: Backstage | None = None
+        """What the page shows behind the scenes; given by who runs the bot."""
         self._store = Store(state_path)
         self._feed = PageFeed(clock)
         self.sockets = SocketMode(
@@ -126,6 +129,7 @@ class SlackStandIn:
             self._web_api.calls,
             lambda: self.sockets.connection_count,
             links,
+            lambda: self.backstage,
         )
         self._seed()
 

@@ -2,12 +2,13 @@
 
 import { onTry } from "./actions.js";
 import { follow, get, post } from "./api.js";
+import { Backstage } from "./backstage.js";
 import { ChannelPane } from "./channel.js";
 import { h, replace, toast } from "./dom.js";
 import { mrkdwn } from "./mrkdwn.js";
 import { closeView, syncViews, viewEvent } from "./modal.js";
 import { Sidebar } from "./sidebar.js";
-import { applyBootstrap, channelTitle, currentChannel, humans, personName, readHash, recall, state, writeHash } from "./state.js";
+import { applyBootstrap, channelTitle, currentChannel, humans, imPartner, personName, readHash, recall, state, writeHash } from "./state.js";
 import { ThreadPane } from "./thread.js";
 import { ago } from "./time.js";
 import { arrived } from "./notices.js";
@@ -21,7 +22,10 @@ let expected = null;
 let bannerTimer = 0;
 
 const hooks = { openThread: (ts, focus) => openThread(ts, { focus }), send, closed: () => {} };
-const sidebar = new Sidebar({ openChannel: (id) => openChannel(id), openCalls: () => show("calls"), actAs });
+const backstage = new Backstage();
+const sidebar = new Sidebar({
+  openChannel: (id) => openChannel(id), openCalls: () => show("calls"), openHome, toggleBackstage: () => { sidebar.toggle(false); backstage.toggle(); }, actAs,
+});
 const channel = new ChannelPane({ ...hooks, show, shortcut, menu: () => sidebar.toggle(), closeThread: () => thread.close() });
 const thread = new ThreadPane(hooks);
 
@@ -45,6 +49,7 @@ async function openChannel(channelId, { threadTs = null, view = "messages", focu
   writeHash();
   sidebar.draw();
   title();
+  backstage.moved();
   const loading = channel.open();
   if (threadTs) await Promise.all([loading, thread.open(threadTs, { focus })]);
   else {
@@ -58,9 +63,18 @@ function show(view) {
   return openChannel(state.channelId, { view, focus: view === "messages" });
 }
 
+/** The bot's Home tab, in its direct messages. */
+function openHome() {
+  sidebar.toggle(false);
+  const direct = [...state.channels.values()].find((candidate) => candidate.is_im && (!imPartner(candidate) || imPartner(candidate).user_id === state.bot.user_id));
+  return direct && openChannel(direct.channel_id, { view: "home", focus: false });
+}
+
 function openThread(ts, { focus = canHover() } = {}) {
   channel.timeline.views.get(ts)?.setFresh(false);
-  return thread.open(ts, { focus, from: channel.timeline.message(ts) });
+  const opening = thread.open(ts, { focus, from: channel.timeline.message(ts) });
+  backstage.moved();
+  return opening;
 }
 
 async function actAs(userId) {
@@ -131,9 +145,13 @@ function onEvent(event) {
       return onHome(event.view);
     case "socket":
       state.connections = event.connections ?? event.socket_connections ?? state.connections;
+      backstage.soon();
       return sidebar.connection();
     case "call":
+      backstage.called(event.call || event);
       return channel.calls.add(event.call || event);
+    case "bot":
+      return backstage.soon();
     case "notice":
       return event.text && toast(mrkdwn(event.text));
     case "resync":
@@ -220,6 +238,7 @@ async function start(place, { reconnect = true } = {}) {
     return;
   }
   applyBootstrap(data);
+  if (!backstage.isThere) backstage.offer(Boolean(data.has_backstage));
   const people = humans();
   if (!people.some((person) => person.user_id === state.userId)) {
     state.userId = people[0]?.user_id || null;
@@ -252,7 +271,7 @@ window.addEventListener("popstate", () => {
 
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
-  if (event.key === "Escape" && thread.isOpen) return void thread.close();
+  if (event.key === "Escape" && thread.isOpen && !event.target.closest?.("#backstage")) return void thread.close();
   const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
   if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey && state.view === "messages") {
     event.preventDefault();

@@ -4,7 +4,7 @@ import { avatar } from "./avatar.js";
 import { botGlyph, h, icon, replace, safeUrl } from "./dom.js";
 import { channelTitle, humans, imPartner, personName, state } from "./state.js";
 
-/** hooks: {openChannel(id), openCalls(), actAs(userId)} */
+/** hooks: {openChannel(id), openHome(), openCalls(), toggleBackstage(), actAs(userId)} */
 export class Sidebar {
   constructor(hooks) {
     this.hooks = hooks;
@@ -45,17 +45,24 @@ export class Sidebar {
     const calls = h("li", null, h("button", {
       type: "button", class: "nav-item", "aria-current": state.view === "calls" ? "page" : undefined, dataset: { testid: "calls" }, onclick: () => this.hooks.openCalls(),
     }, icon("pulse", 16), h("span", { class: "nav-label" }, "Web API calls")));
+    const home = h("li", null, h("button", {
+      type: "button", class: "nav-item", "aria-current": state.view === "home" ? "page" : undefined, dataset: { testid: "home" }, onclick: () => this.hooks.openHome(),
+    }, icon("home", 16), h("span", { class: "nav-label" }, `${state.bot.name} Home`)));
+    const behind = state.hasBackstage && h("li", null, h("button", {
+      type: "button", class: "nav-item", dataset: { testid: "backstage-toggle" }, onclick: () => this.hooks.toggleBackstage(),
+    }, icon("eye", 16), h("span", { class: "nav-label" }, "Behind the scenes")));
     const focused = this.lists.contains(document.activeElement) ? document.activeElement.dataset.channel : null;
     replace(this.lists,
       section("Channels", channels.filter((channel) => !channel.is_im).map((channel) => this.item(channel))),
       section("Direct messages", channels.filter((channel) => channel.is_im).map((channel) => this.item(channel))),
-      section("Links", [...links, calls]));
+      section("App", [home, behind, calls].filter(Boolean)),
+      section("Links", links));
     if (focused) this.lists.querySelector(`[data-channel="${CSS.escape(focused)}"]`)?.focus();
   }
 
   item(channel) {
     const unread = state.unread.get(channel.channel_id) || 0;
-    const current = channel.channel_id === state.channelId && state.view !== "calls";
+    const current = channel.channel_id === state.channelId && state.view === "messages";
     const other = imPartner(channel)?.user_id || state.bot.user_id;
     return h("li", null, h("button", {
       type: "button", class: unread ? "nav-item unread" : "nav-item", "aria-current": current ? "page" : undefined, dataset: { channel: channel.channel_id, testid: "channel" },

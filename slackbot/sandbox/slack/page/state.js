@@ -17,6 +17,7 @@ export const state = {
   view: "messages",
   unread: new Map(),
   homeView: null,
+  hasBackstage: false,
 };
 
 const KEY = "devflow-sandbox";
@@ -47,6 +48,7 @@ export function applyBootstrap(data) {
   state.shortcuts = data.shortcuts || [];
   state.links = data.links || [];
   state.connections = data.socket_connections || 0;
+  state.hasBackstage = Boolean(data.has_backstage);
 }
 
 export const humans = () => [...state.people.values()].filter((person) => !person.is_bot);
