@@ -13,7 +13,7 @@ COMMANDS = (
     {
         "command": "/devflow",
         "description": "Start a development session in a thread, or look after yours",
-        "usage_hint": "start owner/repo [base=BRANCH] [agent=NAME] what to do | list | status | stop | cancel | pr | "
+        "usage_hint": "start [owner/repo] [base=BRANCH] [agent=NAME] what to do | list | status | stop | cancel | pr | "
         "retry | forget | help",
         "should_escape": False,
     },
@@ -69,7 +69,12 @@ def welcome_thread(repository_url: str, local_names: tuple[str, ...]) -> list[di
             {"type": "actions", "block_id": "sandbox_tries", "elements": buttons},
         ],
     }
-    replies = [_said(steps)]
+    more = (
+        "*Other ways to begin:* `/devflow` alone opens a form; `@DevFlow fix ...` works in a channel and in a thread "
+        "that people began; so do a direct message, and *Work on this* in a message's menu. *DevFlow Home* shows your "
+        "sessions. *Behind the scenes* shows what is stored, and lets you kill the bot: nothing is lost."
+    )
+    replies = [_said(steps), _said(more)]
     if local_names:
         names = ", ".join(f"`{name}`" for name in local_names)
         replies.append(_said(f"Your own: {names} – copies of your repositories; the originals are never written."))

@@ -31,7 +31,7 @@ from slackbot.views.words import (
 )
 
 _COMMANDS = (
-    ("start owner/repo PROMPT", "help.start"),
+    ("start [owner/repo] PROMPT", "help.start"),
     ("list", "help.list"),
     ("status", "help.status"),
     ("stop", "help.stop"),
@@ -62,6 +62,7 @@ def help_text(command: str = "/devflow", *, language: str = DEFAULT) -> View:
     blocks: list[Block] = [
         section(say(language, "help.head")),
         section("\n".join(lines)),
+        section(say(language, "help.ways")),
         section(say(language, "help.thread")),
         section(say(language, "help.over")),
         section(say(language, "help.examples", examples="\n".join(examples))),

@@ -201,3 +201,48 @@ def test_it_fits_the_screen(open_page: OpenPage, width: int) -> None:
     page = open_page(width=width)
     expect(page.get_by_test_id("message").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_from_the_form_to_home_over_a_killed_bot(open_page: OpenPage, sandbox: SandboxProcess) -> None:
+    """`/devflow` opens the form; the drawer shows the item; kill -9 loses nothing; Home stops it."""
+    page = open_page()
+    composer = page.get_by_test_id("channel-composer")
+    composer.locator("textarea").fill("/devflow")
+    composer.get_by_test_id("send").click()
+    form = page.get_by_test_id("modal")
+    expect(form).to_be_visible()
+    form.locator('[data-action-id="form_repository"] input').fill("hel")
+    page.get_by_role("option", name="demo/hello").click()
+    form.locator('[data-action-id="form_base"] input').fill("no such branch")
+    expect(page.get_by_text("Nothing matches.")).to_be_visible()
+    page.keyboard.press("Escape")
+    form.locator("textarea").fill("echo from the form")
+    form.get_by_test_id("modal-submit").click()
+    expect(form).to_be_hidden()
+    root = page.get_by_test_id("message").filter(has_text="echo from the form").last
+    root.get_by_text(re.compile("repl(y|ies)")).last.click()
+    expect(card(page)).to_contain_text("Ready for prompts")
+
+    page.get_by_test_id("thread-backstage").click()
+    drawer = page.get_by_test_id("backstage")
+    expect(drawer.get_by_test_id("backstage-item")).to_contain_text("running")
+    expect(drawer.get_by_test_id("backstage-task")).to_contain_text("RUNNING")
+    expect(drawer.get_by_test_id("backstage-bot")).to_contain_text("hears Slack")
+    started = drawer.get_by_test_id("backstage-past").get_by_text("started as process")
+    count = started.count()
+    mine = say(page, "sleep 2; echo nothing is lost")
+    expect(mine.locator('[data-testid="reaction"]')).to_be_visible()
+    drawer.get_by_test_id("kill-bot").click()
+    expect(drawer.get_by_test_id("backstage-past")).to_contain_text("kill -9 to process")
+    expect(started).to_have_count(count + 1)
+    expect(thread_of(page).get_by_text("nothing is lost", exact=True)).to_be_visible()
+    expect(mine.locator('[data-testid="reaction"][data-name="white_check_mark"]')).to_be_visible()
+    expect(drawer.get_by_test_id("backstage-calls")).to_contain_text("chat.postMessage")
+
+    page.get_by_test_id("home").click()
+    home = page.locator(".home")
+    expect(home).to_contain_text("echo from the form")
+    home.locator('[data-action-id="home_stop"]').first.click()
+    expect(home.locator('[data-action-id="home_stop"]')).to_have_count(0)
+    home.locator('[data-action-id="link_thread"]').first.click()
+    expect(card(page)).to_contain_text("Stopped")

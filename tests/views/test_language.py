@@ -29,7 +29,7 @@ OTHERS = sorted(set(LANGUAGES) - {DEFAULT})
 NOT_READ_IN_SLACK = {"pull_request.py"}
 """Views of what stands on GitHub, where nobody's locale is known."""
 
-NOT_TEXTS = {"(no words)", "start owner/repo PROMPT"}
+NOT_TEXTS = {"(no words)", "start [owner/repo] PROMPT"}
 """A mark that is read again (`card.NO_WORDS`), and what is typed the same way in every language."""
 
 SHOWN_BY = {"section", "context", "button", "link_button", "confirm", "fields"}

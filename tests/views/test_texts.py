@@ -469,6 +469,7 @@ def test_help_reads() -> None:
     read = as_read(check(replies.help_text("/devflow")))
     for verb in ("start", "list", "status", "stop", "cancel", "pr", "retry", "help"):
         assert f"• `/devflow {verb}" in read
+    assert "`/devflow` alone opens a form" in read
     for word in ("!stop", "!cancel", "!pr", "!status", "!retry", "!help", "!aside"):
         assert f"`{word}`" in read
     assert "stopped by itself wakes it" in read

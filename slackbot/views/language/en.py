@@ -280,6 +280,10 @@ TEXTS: dict[str, Template] = {
     "help.retry": "run the last failed or kept prompt again",
     "help.forget": "take a session that is over out of DevFlow's memory",
     "help.help": "this page",
+    "help.ways": (
+        "`/devflow` alone opens a form. Mention @DevFlow with a prompt in a channel or a thread, send it a direct message, "
+        "or use *Work on this* on a message: each begins a session there. The repository may be left out."
+    ),
     "help.thread": (
         "*In a session's thread* every reply goes to the agent as a prompt. "
         "`!stop`, `!cancel`, `!pr`, `!status`, `!retry` and `!help` do the same as the commands. "

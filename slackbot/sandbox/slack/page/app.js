@@ -21,7 +21,7 @@ let stopFollowing = () => {};
 let expected = null;
 let bannerTimer = 0;
 
-const hooks = { openThread: (ts, focus) => openThread(ts, { focus }), send, closed: () => {} };
+const hooks = { openThread: (ts, focus) => openThread(ts, { focus }), send, backstage: () => backstage.toggle(), closed: () => {} };
 const backstage = new Backstage();
 const sidebar = new Sidebar({
   openChannel: (id) => openChannel(id), openCalls: () => show("calls"), openHome, toggleBackstage: () => { sidebar.toggle(false); backstage.toggle(); }, actAs,
@@ -238,7 +238,8 @@ async function start(place, { reconnect = true } = {}) {
     return;
   }
   applyBootstrap(data);
-  if (!backstage.isThere) backstage.offer(Boolean(data.has_backstage));
+  if (!backstage.isThere) backstage.offer(state.hasBackstage);
+  thread.offerBackstage();
   const people = humans();
   if (!people.some((person) => person.user_id === state.userId)) {
     state.userId = people[0]?.user_id || null;
@@ -278,6 +279,15 @@ document.addEventListener("keydown", (event) => {
     channel.composer.focus();
     channel.composer.insert("/");
   }
+});
+
+/** Links into this workspace, as Home and the bot make them, are followed here and not in a window of their own. */
+document.addEventListener("click", (event) => {
+  const found = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.target.closest?.("a[href]");
+  const match = found && found.origin === location.origin && /^\/archives\/([A-Z0-9]+)\/p(\d{10})(\d+)$/.exec(found.pathname);
+  if (!match || !state.channels.has(match[1])) return;
+  event.preventDefault();
+  openChannel(match[1], { threadTs: new URLSearchParams(found.search).get("thread_ts") || `${match[2]}.${match[3]}` });
 });
 
 setInterval(() => {

@@ -11,7 +11,7 @@ const MIN_PIXELS = 320;
 const MIN_CHANNEL_PIXELS = 360;
 
 export class ThreadPane {
-  /** hooks: {send({text, fileIds, to, broadcast}), openThread(ts), closed()} */
+  /** hooks: {send({text, fileIds, to, broadcast}), openThread(ts), backstage(), closed()} */
   constructor(hooks) {
     this.hooks = hooks;
     this.element = document.getElementById("thread");
@@ -34,10 +34,17 @@ export class ThreadPane {
     });
     this.where = h("span", { class: "muted" });
     const close = h("button", { type: "button", class: "icon-button", "aria-label": "Close the thread", title: "Close (Esc)", onclick: () => this.close() }, icon("close", 18));
-    replace(this.element, h("header", { class: "pane-header" }, h("h2", null, "Thread"), this.where, h("span", { class: "spacer" }), close), this.timeline.element, this.composer.element);
+    replace(this.element, h("header", { class: "pane-header" }, h("h2", null, "Thread"), this.where, h("span", { class: "spacer" }), (this.behind = h("span")), close), this.timeline.element, this.composer.element);
     this.composer.acceptDrops(this.element);
     this.element.addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && this.close());
     this.resizable();
+  }
+
+  /** A way behind the scenes, where the sandbox can show it. */
+  offerBackstage() {
+    replace(this.behind, state.hasBackstage && h("button", {
+      type: "button", class: "icon-button", "aria-label": "Behind the scenes", title: "Behind the scenes", dataset: { testid: "thread-backstage" }, onclick: () => this.hooks.backstage(),
+    }, icon("eye", 18)));
   }
 
   get isOpen() {
