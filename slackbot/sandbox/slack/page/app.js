@@ -281,6 +281,9 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+/** A form may begin a thread, too; filling it in took its time. */
+document.addEventListener("form-sent", () => { expected = { channelId: state.channelId, until: Date.now() + ANSWER_SECONDS * 1000 }; });
+
 /** Links into this workspace, as Home and the bot make them, are followed here and not in a window of their own. */
 document.addEventListener("click", (event) => {
   const found = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.target.closest?.("a[href]");

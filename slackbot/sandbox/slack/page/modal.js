@@ -158,6 +158,7 @@ async function submit(entry) {
     entry.error.hidden = false;
     return;
   }
+  document.dispatchEvent(new Event("form-sent"));
   if (answer.response_action === "clear") closeView();
   else if (answer.view) (answer.response_action === "push" ? openView : updateView)(answer.view);
   else if (!answer.response_action && stack.includes(entry)) closeView(view.id);
