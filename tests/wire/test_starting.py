@@ -296,7 +296,7 @@ async def test_an_expired_session_in_a_thread_of_people_comes_back(world: BotWor
     sha = await world.github.commit_files("demo/hello", item["branch_name"], {f"n{ts}.txt": "new\n"}, "Do it")
     await worker.works("Done.", commit_sha=sha, files_changed=1, additions=1, deletions=0)
     await thread.turn(1, "answered")
-    await ada.presses(thread, "Open PR")
+    await ada.says(thread, f"<@{BOT}> !pr")
     number = await until(lambda: thread.item().get("pr_number"), "a pull request")
     await ada.says(thread, f"<@{BOT}> !stop")
     await thread.is_("stopped")
