@@ -92,8 +92,8 @@ export class Backstage {
   }
 
   async look() {
-    const { channelId, threadTs } = state;
-    const answer = await get("backstage", { channel_id: channelId || "", thread_ts: threadTs || "" });
+    const { channelId, threadTs, userId } = state;
+    const answer = await get("backstage", { user_id: userId, channel_id: channelId || "", thread_ts: threadTs || "" });
     if (channelId !== state.channelId || threadTs !== state.threadTs || !this.isOpen) return;
     if (answer.ok === false) return;
     this.drawItem(answer, threadTs);
