@@ -337,10 +337,11 @@ async def _branch_and_thread(world: World, session: Session, limit: asyncio.Sema
 async def _branch(code_host: CodeHost, session: Session) -> list[Fault]:
     if session.branch.base_sha is None:
         return []
-    name = f"`{session.branch_name}` of {session.repository}"
+    # Where turns are kept apart it is a ref of the session's own.
+    name = f"`{session.push_ref.removeprefix('refs/heads/')}` of {session.repository}"
     try:
         repository = await code_host.find_repository(session.repository)
-        if await code_host.get_branch(repository, session.branch_name) is not None:
+        if await code_host.get_ref(repository, session.push_ref) is not None:
             return []
     except DevflowError as error:
         return [Fault(_name(session), f"its branch {name} cannot be seen: {error.summary}", error.remedy)]

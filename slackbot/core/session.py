@@ -358,6 +358,11 @@ class Session:
         return next((each for each in self.permissions if each.permission_id == permission_id), None)
 
     @property
+    def has_branch(self) -> bool:
+        """Whether the working branch is on the code host: it may be kept on a ref of the session's own until later."""
+        return self.branch.base_sha is not None and (self.branch.ref is None or self.branch.pushed)
+
+    @property
     def push_ref(self) -> str:
         """Where the commits of the next turn go, as a full ref name."""
         if self.branch.ref is not None and not self.branch.pushed:

@@ -67,7 +67,7 @@ def thread_permalink(workspace_url: str, channel_id: str, thread_ts: str) -> str
 
 def branch_link(session: Session) -> str:
     """The working branch, with a link once it is made."""
-    if session.branch.base_sha is None or not is_web_url(session.repository_url):
+    if not session.has_branch or not is_web_url(session.repository_url):
         return code(session.branch_name)
     # Slack shows backticks in a link's label as they are.
     address = f"{session.repository_url}/tree/{quote(session.branch_name, safe='/')}"
