@@ -248,7 +248,7 @@ class SandboxProcess:
     def open_pull_request(self, thread_ts: str, user_id: str = ADA) -> None:
         """Presses "Open PR" and sends the form as it came."""
         self.press(thread_ts, "session_open_pr", user_id)
-        view = until("the form", lambda: self.get("state", user_id=user_id)["views"])[-1]
+        view = until("the form", lambda: self.get("bootstrap", user_id=user_id)["views"])[-1]
         answer = self.act("view_submit", user_id, view_id=view["id"], values={})
         assert answer["ok"], answer
 
