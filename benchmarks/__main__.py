@@ -7,10 +7,11 @@ import os
 import platform
 import sys
 
-from benchmarks import acknowledgement, reply_to_agent, sandbox_ready
+from benchmarks import acknowledgement, many_sessions, reply_to_agent, sandbox_ready, turn_costs
 from benchmarks.figures import print_rows
 
-FIGURES = {module.FIGURE.name: module.FIGURE for module in (sandbox_ready, reply_to_agent, acknowledgement)}
+MODULES = (sandbox_ready, reply_to_agent, acknowledgement, turn_costs, many_sessions)
+FIGURES = {module.FIGURE.name: module.FIGURE for module in MODULES}
 
 
 def main() -> int:

@@ -73,14 +73,14 @@ def measure() -> Sequence[Row]:
 async def _measure(directory: Path) -> list[Row]:
     numbers = itertools.count(1)
     store = SqliteStore(directory / "sessions.sqlite3")
-    replied = _with_reply(_with_reply(_session(next(numbers))), number=2)
+    replied = _with_reply(_with_reply(running_session(next(numbers))), number=2)
     stored_bytes = len(json.dumps(to_item(replied), separators=(",", ":")))
     tokens = {"SLACK_BOT_TOKEN": "xoxb-bench", "SLACK_APP_TOKEN": "xapp-bench"}
     ours = [sys.executable, "-m", "slackbot", "run"]
     bare = [sys.executable, "-m", "benchmarks.bare_app", str(directory / "bare.sqlite3"), str(stored_bytes)]
     try:
         async with (
-            _app(ours, {**tokens, **_settings(directory)}, directory / "devflow.log") as devflow_slack,
+            _app(ours, {**tokens, **bot_settings(directory)}, directory / "devflow.log") as devflow_slack,
             _app(bare, tokens, directory / "bare.log") as bare_slack,
         ):
             samples = {(slack, level): Sample() for slack in (devflow_slack, bare_slack) for level in LEVELS}
@@ -145,14 +145,14 @@ async def _check_stored(store: SqliteStore, sessions: Sequence[Session]) -> None
 
 async def _sessions(store: SqliteStore, numbers: Iterator[int], count: int) -> list[Session]:
     """Stored sessions that wait for a reply."""
-    sessions = [_session(next(numbers)) for _ in range(count)]
+    sessions = [running_session(next(numbers)) for _ in range(count)]
     now = int(time.time())
     made = await asyncio.gather(*(store.create(to_item(session), now) for session in sessions))
     assert all(made)
     return sessions
 
 
-def _session(number: int) -> Session:
+def running_session(number: int) -> Session:
     """Running, with one prompt answered and told, as after the first minutes of a thread."""
     now = int(time.time())
     thread_ts, user_id = f"{now}.{number:06d}", f"U0P{number % 20:03d}"
@@ -260,7 +260,7 @@ async def _app(command: Sequence[str], environment: Mapping[str, str], log_path:
         await slack.stop()
 
 
-def _settings(directory: Path) -> dict[str, str]:
+def bot_settings(directory: Path) -> dict[str, str]:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -71,6 +71,11 @@ class SandboxProcess:
             raise RuntimeError(f"the page's {name} was refused: {answer}")
         return dict(answer)
 
+    def read(self, name: str) -> dict[str, Any]:
+        """What the page asks for: `GET /sandbox/api/NAME`."""
+        self._connection.request("GET", f"/sandbox/api/{name}")
+        return dict(json.loads(self._connection.getresponse().read()))
+
     def _end(self) -> None:
         """As Ctrl-C does: sessions are stopped, nothing is left running."""
         self._process.send_signal(signal.SIGINT)

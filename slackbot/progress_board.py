@@ -18,9 +18,13 @@ from slackbot.views.progress import ProgressPicture, progress, progress_metadata
 
 log = structlog.get_logger()
 
-INTERVALS_SECONDS = (1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 15.0)
-"""Between two updates of one message; the last one repeats. Slack allows some 50 updates a minute in all.
+INTERVALS_SECONDS = (6.0, 7.0, 9.0, 11.0, 13.0, 15.0)
+"""Between two updates of one message; the last one repeats. A turn of five seconds is told of once, so that with marks,
+card and answer it takes eight calls of Slack, which allows some 50 updates a minute in all.
 https://docs.slack.dev/apis/web-api/rate-limits/"""
+
+MOMENT_SECONDS = 1.0
+"""Between a picture and the next one, when something changed that people look for (a prompt waits, for example)."""
 
 _MAX_ENTRIES = 2_000
 
@@ -136,7 +140,7 @@ class ProgressBoard:
                 if entry.wake.is_set() and not entry.closed:
                     # Something changed that people look for; still not sooner than a moment after the last picture.
                     entry.wake.clear()
-                    await self._wait(entry, INTERVALS_SECONDS[0])
+                    await self._wait(entry, MOMENT_SECONDS)
         finally:
             entry.task = None
 
