@@ -20,6 +20,7 @@ from slackbot.forget_desk import ForgetDesk
 from slackbot.form_desk import FormDesk
 from slackbot.front_desk import FrontDesk
 from slackbot.home_desk import HomeDesk
+from slackbot.listen_desk import ListenDesk
 from slackbot.pull_request_acts import TermsOf
 from slackbot.pull_request_desk import PullRequestDesk
 from slackbot.session_finder import SessionFinder
@@ -49,6 +50,8 @@ class Desks:
     form: FormDesk
     address: AddressDesk
     """Mentions and direct messages."""
+    listen: ListenDesk
+    """Words between people that were meant for DevFlow."""
     pull_requests: PullRequestDesk
     """Forms and buttons of pull requests."""
     home: HomeDesk
@@ -138,4 +141,7 @@ def open_desks(
         terms_of=terms_of,
     )
     home = HomeDesk(engine=engine, chat=chat, admission=admission, front=front, finder=finder)
-    return Desks(front=front, start=start, form=form, address=address, pull_requests=pull_requests, home=home)
+    listen = ListenDesk(front=front, chat=chat)
+    return Desks(
+        front=front, start=start, form=form, address=address, pull_requests=pull_requests, home=home, listen=listen
+    )

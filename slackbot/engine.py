@@ -91,7 +91,8 @@ class Engine:
         self._performer = performer
         self._replica_id = replica_id
         self._now = now
-        self._limits_of = limits_of
+        self.limits_of = limits_of
+        """What may take how long in a repository's sessions."""
         self._on_saved = on_saved
         self._retry_seconds = retry_seconds
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -273,7 +274,7 @@ class Engine:
         foreign = lease is not None and lease.owner != self._replica_id and lease.until > now
         if not any(is_lasting(effect, after) for effect in owed(after)):
             return replace(
-                after, lease=lease if foreign else None, due_at=next_deadline(after, self._limits_of(after.repository))
+                after, lease=lease if foreign else None, due_at=next_deadline(after, self.limits_of(after.repository))
             )
         if foreign and lease is not None:
             return replace(after, due_at=lease.until)
@@ -326,7 +327,7 @@ class Engine:
     def _must_touch(self, session: Session, event: ev.Event) -> bool:
         if not isinstance(event, ev.TimePassed):
             return False
-        deadline = next_deadline(session, self._limits_of(session.repository))
+        deadline = next_deadline(session, self.limits_of(session.repository))
         lease_ran_out = session.lease is None or session.lease.until <= self.now()
         return (deadline is not None and deadline <= self.now()) or (
             session.due_at is not None and session.due_at <= self.now() and lease_ran_out

@@ -6,6 +6,7 @@ Listeners call it; it calls admission, the starter and the engine, and returns w
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -17,19 +18,24 @@ from slackbot.admission import Admission
 from slackbot.audit import AuditLog
 from slackbot.core import command_text as ct
 from slackbot.core import events as ev
+from slackbot.core import listening
 from slackbot.core.access import Action, check_action
 from slackbot.core.errors import DevflowError, IllegalTransition, Refused, TemporaryError, UsageError
 from slackbot.core.ports import SessionStore
 from slackbot.core.session import Session, derive_session_id
+from slackbot.core.staying import AGE
 from slackbot.core.wishes import EVENTS, Wish
 from slackbot.editor_links import EditorLinks
 from slackbot.engine import Engine, Overtaken
 from slackbot.forget_desk import ForgetDesk
+from slackbot.hand_over_desk import HandOverDesk
 from slackbot.session_finder import SessionFinder, is_session_id
 from slackbot.session_start import LostRoot, SessionStarter
 from slackbot.start_desk import StartDesk
 from slackbot.views.editor import editor_link
 from slackbot.views.errors import illegal
+from slackbot.views.hand_over import has_it, to_whom
+from slackbot.views.listening import overheard
 from slackbot.views.replies import (
     accepted,
     help_text,
@@ -52,6 +58,8 @@ class Reply:
     user_id: str
     text: str
     root_is_ours: bool | None = None
+    addressed: bool = False
+    """Its author said that DevFlow is meant, though the text does not name it."""
 
 
 class FrontDesk:
@@ -83,12 +91,14 @@ class FrontDesk:
         self._admission = admission
         self._audit = audit
         self._forgetting = forgetting
+        self._handing_over = HandOverDesk(engine=engine, admission=admission, limits=starter.limits)
         self._team_id = team_id
         self._bot_user_id = bot_user_id
         self._workspace_url = workspace_url
         self._hosts = hosts
         self._raise_limit = raise_limit
         self._editor_links = editor_links
+        self._hinted: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._foreign_threads: dict[tuple[str, str], None] = {}
         self._order: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -149,20 +159,41 @@ class FrontDesk:
             return None
         if verb == "editor":
             return await self._editor(session, user_id)
+        if verb == "handover":
+            check_action(Action.HAND_OVER, user_id, session.user_id, self._admission.policy)
+            if not value:
+                return to_whom(session, language=await self.language(user_id))
+            await self._handing_over.hand_over(session, user_id, value, press_id)
+            return None
         if verb == "forget":
             check_action(Action.FORGET, user_id, session.user_id, self._admission.policy)
             language = await self.language(user_id)
             return self._forgetting.question(session, permalink=self.permalink(session), language=language)
         action, event_for = EVENTS[verb]
+        if verb == "extend" and session.stay.warned == AGE:
+            # That limit is the administrator's.
+            action = Action.RAISE_LIMIT
         check_action(action, user_id, session.user_id, self._admission.policy)
         launches = verb == "retry" and not session.status.is_live and session.retryable_turn(message_ts) is not None
         try:
+            wish = Wish(user_id, press_id, message_ts, value, self._engine.limits_of(session.repository))
             async with self._place_if(launches, session):
-                await self._engine.handle(session.session_id, event_for(Wish(user_id, press_id, message_ts, value)))
+                await self._engine.handle(session.session_id, event_for(wish))
         except IllegalTransition as error:
             return illegal(error, session, verb, language=await self.language(user_id))
         log.info("asked", session_id=session.session_id, user_id=user_id, verb=verb)
         return None
+
+    async def hand_over(self, user_id: str, channel_id: str, session_id: str, to_user_id: str, press_id: str) -> View:
+        """Somebody was chosen from the list. What names the session comes from Slack, so all is checked anew."""
+        with self.refusals_audited("handover", user_id, channel_id):
+            await self._admission.person(user_id)
+            language = await self.language(user_id)
+            session = await self._engine.load(session_id)
+            if session is None:
+                return session_gone(language=language)
+            await self._asked(session, "handover", user_id, press_id, value=to_user_id)
+            return has_it(to_user_id, language=language)
 
     async def forget(self, user_id: str, channel_id: str, session_id: str) -> View:
         """The button of the question whether to forget. Its value names the session, so all is checked anew."""
@@ -245,25 +276,46 @@ class FrontDesk:
         if isinstance(said, ct.ThreadCommand):
             if session is None:
                 return await self._press_lost(said.verb, reply.user_id, lost)
-            return await self._asked(session, said.verb, reply.user_id, turn_id)
+            return await self._asked(session, said.verb, reply.user_id, turn_id, value=said.value)
         if session is None and lost is not None and isinstance(said, ct.Prompt):
             session = await self._starter.revive(lost)
         if session is None:
             return None
         check_action(Action.REPLY, reply.user_id, session.user_id, self._admission.policy)
         if isinstance(said, ct.Aside):
-            await self._engine.handle(session.session_id, ev.AsideSaid(said.text, turn_id), read=session)
+            await self._engine.handle(session.session_id, ev.AsideSaid(said.text, turn_id, reply.user_id), read=session)
             return None
+        mentioned = reply.addressed or self._names_us(reply)
+        is_prompt = listening.is_prompt(session, reply.user_id, mentioned=mentioned)
         wakes = not session.status.is_live and session.ended is not None and session.ended.by.wakes_on_reply
-        event = ev.PromptReceived(turn_id=turn_id, user_id=reply.user_id, prompt=said.text, prompt_ts=reply.message_ts)
+        event = ev.PromptReceived(
+            turn_id=turn_id,
+            user_id=reply.user_id,
+            prompt=said.text,
+            prompt_ts=reply.message_ts,
+            mentioned=mentioned,
+        )
         if recalled is not None:
-            await self._engine.handle_recalled(recalled, event)
+            session = await self._engine.handle_recalled(recalled, event)
         else:
-            async with self._place_if(wakes, session):
-                await self._engine.handle(session.session_id, event, read=session)
+            async with self._place_if(wakes and is_prompt, session):
+                session = await self._engine.handle(session.session_id, event, read=session)
         # Said once this is acknowledged: Slack need not wait for a log file.
-        asyncio.get_running_loop().call_soon(_say_stored, session.session_id, turn_id, reply.user_id)
-        return None
+        is_talk = session.turn(turn_id) is None and turn_id in session.heard
+        asyncio.get_running_loop().call_soon(_say_stored, session.session_id, turn_id, reply.user_id, is_talk)
+        return await self._overheard(session, reply) if is_talk else None
+
+    def _names_us(self, reply: Reply) -> bool:
+        return f"<@{self._bot_user_id}" in reply.text
+
+    async def _overheard(self, session: Session, reply: Reply) -> View | None:
+        """What its author is told of words that were no prompt: once to each person in a thread, then they know."""
+        if (session.session_id, reply.user_id) in self._hinted:
+            return None
+        self._hinted[session.session_id, reply.user_id] = None
+        while len(self._hinted) > 5_000:
+            self._hinted.popitem(last=False)
+        return overheard(reply.thread_ts, reply.message_ts, language=await self.language(reply.user_id))
 
     def _place_if(self, launches: bool, session: Session) -> AbstractAsyncContextManager[None]:
         """One of the places that live sessions have, where `session` is about to be launched again."""
@@ -277,6 +329,11 @@ class FrontDesk:
     async def _edited(self, reply: Reply) -> None:
         session = await self.session_of_thread(reply.channel_id, reply.thread_ts)
         turn = session.turn_of_message(reply.message_ts) if session is not None else None
+        if session is not None and turn is None and self._names_us(reply):
+            if f"{reply.channel_id}:{reply.message_ts}" in session.heard:
+                # It was talk between people, and names DevFlow now.
+                await self._reply(reply, None, None)
+            return
         if session is None or turn is None or turn.user_id != reply.user_id:
             return
         said = ct.parse_reply(reply.text, self._bot_user_id)
@@ -359,5 +416,5 @@ class FrontDesk:
         return lost
 
 
-def _say_stored(session_id: str, turn_id: str, user_id: str) -> None:
-    log.info("prompt_stored", session_id=session_id, turn_id=turn_id, user_id=user_id)
+def _say_stored(session_id: str, turn_id: str, user_id: str, is_talk: bool) -> None:
+    log.info("overheard" if is_talk else "prompt_stored", session_id=session_id, turn_id=turn_id, user_id=user_id)

@@ -71,6 +71,10 @@ class Performer:
                     return await self._writer.deliver_answer(effect, session, first=first)
                 case fx.PostNotice():
                     return await self._writer.post_notice(effect, session, first=first)
+                case fx.PostWarning():
+                    return await self._writer.post_warning(effect, session, first=first)
+                case fx.RemoveWarning():
+                    return await self._writer.remove_warning(effect, session)
                 case fx.MakeBranch():
                     return await self._make_branch(effect, session)
                 case fx.RunTask():

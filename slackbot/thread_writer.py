@@ -25,6 +25,7 @@ from slackbot.views.card import card, card_metadata
 from slackbot.views.language import say
 from slackbot.views.notice import notice, notice_metadata
 from slackbot.views.view import View
+from slackbot.views.warning import WARNING_EVENT_TYPE, warning, warning_metadata
 
 log = structlog.get_logger()
 
@@ -180,6 +181,23 @@ class ThreadWriter:
                 # In work when the session ended: which process showed its progress is not known here.
                 await self._board.clear(session, turn, look=not first or turn.claimed_at is not None)
         return ev.NoticePosted(notice_id=due.notice_id, ts=ts)
+
+    async def post_warning(self, effect: fx.PostWarning, session: Session, *, first: bool) -> ev.Event:
+        metadata = warning_metadata(session)
+        found = None if first else await self.find(session, metadata.event_type, {"until": effect.until})
+        ts = found.ts if found else await self.post(session, warning(session), metadata, again=not first)
+        return ev.WarningPosted(until=effect.until, ts=ts)
+
+    async def remove_warning(self, effect: fx.RemoveWarning, session: Session) -> ev.Event:
+        """Nobody needs to read any more what is not so."""
+        ts = session.stay.warning_ts
+        if ts is None:
+            # Owed still when it became untrue: a crash may have come right behind the post.
+            found = await self.find(session, WARNING_EVENT_TYPE, {"until": effect.until})
+            ts = found.ts if found else None
+        if ts is not None:
+            await self._chat.delete_message(session.thread.channel_id, ts)
+        return ev.WarningRemoved(until=effect.until)
 
     async def refresh_answers(self, session: Session) -> None:
         """The latest answers that offered to open a pull request now lead to it."""

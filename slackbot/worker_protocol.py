@@ -21,6 +21,7 @@ PERMISSION_PATH = TURN_PATH + "/permission"
 FILE_PATH = TURN_PATH + "/files/{number}"
 SHOWN_PATH = TURN_PATH + "/shown"
 GITHUB_TOKEN_PATH = "/worker/v1/github-token"  # noqa: S105  a path, not a token
+STAY_PATH = "/worker/v1/stay"
 LEAVING_PATH = "/worker/v1/leaving"
 MODELS_PATH = "/worker/v1/models/{provider}/{path:.*}"
 
@@ -239,6 +240,18 @@ class GithubToken(WireModel):
     token: str = Field(repr=False)
     expires_at: int
     """Unix time, seconds."""
+
+
+class Stay(WireModel):
+    """POST stay: before the worker leaves for the limits it was told at its start, which people may have extended."""
+
+    reason: Literal["idle", "age"]
+
+
+class StayReply(WireModel):
+    """How long it is to stay after all; 0 = it may leave."""
+
+    seconds: int = Field(default=0, ge=0)
 
 
 class Leaving(WireModel):

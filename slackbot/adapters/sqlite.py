@@ -39,10 +39,13 @@ _CREATE = """
         ttl = excluded.ttl, due_at = excluded.due_at, write_version = excluded.write_version, item = excluded.item
     WHERE devflow_sessions.ttl <= :now
 """
-# Whose a session is and when it began never changes; naming them would write their index anew each time.
+# When a session began never changes, and whose it is seldom does; naming them would write their index anew each time.
 _REPLACE = """
     UPDATE devflow_sessions SET ttl = :ttl, due_at = :due_at, write_version = :write_version, item = :item
     WHERE session_id = :session_id AND write_version = :expected
+"""
+_HAND_OVER = """
+    UPDATE devflow_sessions SET user_id = :user_id WHERE session_id = :session_id AND user_id <> :user_id
 """
 _DELETE = "DELETE FROM devflow_sessions WHERE session_id = ? AND write_version = ?"
 _GET = "SELECT item FROM devflow_sessions WHERE session_id = ? AND ttl > ?"
@@ -203,9 +206,14 @@ class SqliteStore:
             }
         except KeyError as error:
             raise PermanentError(f"The session cannot be stored: it has no attribute {error}.") from error
-        return await self._writer.submit(
-            lambda connection: connection.execute(statement, values).rowcount == 1, size_bytes=len(text)
-        )
+
+        def write(connection: sqlite3.Connection) -> bool:
+            written = connection.execute(statement, values).rowcount == 1
+            if written and statement is _REPLACE:
+                connection.execute(_HAND_OVER, values)
+            return written
+
+        return await self._writer.submit(write, size_bytes=len(text))
 
     def _purge_when_due(self, now: int) -> None:
         if now < self._purge_at:

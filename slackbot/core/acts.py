@@ -34,6 +34,8 @@ def acts_of(before: Session | None, after: Session) -> list[Act]:
     return [
         *_of_turns(before, after),
         *_of_models(before, after),
+        *_of_owner(before, after),
+        *_of_stay(before, after),
         *_of_pull_request(before, after),
         *_of_task(before, after),
         *_end(before, after),
@@ -83,6 +85,19 @@ def _of_models(before: Session, after: Session) -> Iterator[Act]:
 
 def _canceller(turn: Turn) -> str:
     return DEVFLOW if turn.cancelled_by in (None, BY_CLOCK) else str(turn.cancelled_by)
+
+
+def _of_owner(before: Session, after: Session) -> Iterator[Act]:
+    if after.user_id != before.user_id:
+        handed = [notice for notice in after.thread.notices if notice.kind == "handed_over"]
+        by = handed[-1].values.get("user_id", before.user_id) if handed else before.user_id
+        yield Act("handed_over", by, {"from": before.user_id, "to": after.user_id})
+
+
+def _of_stay(before: Session, after: Session) -> Iterator[Act]:
+    if (after.stay.idle_until, after.stay.age_until) != (before.stay.idle_until, before.stay.age_until):
+        details = {"idle_until": after.stay.idle_until, "age_until": after.stay.age_until}
+        yield Act("extended", after.stay.extended_by or DEVFLOW, details)
 
 
 def _of_pull_request(before: Session, after: Session) -> Iterator[Act]:

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 from slackbot.core.errors import UsageError
 from slackbot.core.repository_name import RepositoryName, looks_like_repository, parse_repository_name
-from slackbot.core.slack_text import clean, leading_mention, plain_text
+from slackbot.core.slack_text import clean, leading_mention, plain_text, without_mention
 from slackbot.core.suggestions import closest
 
-SESSION_VERBS = ("status", "stop", "cancel", "pr", "retry", "forget")
+SESSION_VERBS = ("status", "stop", "cancel", "pr", "retry", "extend", "handover", "forget")
 """Verbs about one session: after `/devflow`, and after `!` in a thread."""
 
 VERBS = ("start", "list", *SESSION_VERBS, "help")
 THREAD_VERBS = (*SESSION_VERBS, "help")
 
 _OPTION = re.compile(r"(base|agent|model|mode)=(?:\"([^\"]*)\"|(\S+))\s*", re.IGNORECASE)
+_HAND_OVER = re.compile(r"!hand\s*over(?:\s+(?:to\s+)?<@([UW][A-Z0-9]+)(?:\|[^<>]*)?>)?\s*\Z", re.IGNORECASE)
 _CHOICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,99}", re.ASCII)
 _SLIP = 0.8
 """How like a verb the first word of a sentence must be to be taken for a slip of it, and not for a prompt."""
@@ -70,9 +71,10 @@ Command = StartCommand | FormCommand | SessionCommand | ListCommand | HelpComman
 
 @dataclass(frozen=True)
 class ThreadCommand:
-    """`!stop` and the like in a thread."""
+    """`!stop` and the like in a thread. `value`: what the verb is about, `all` of `!listen all`."""
 
     verb: str
+    value: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ def parse_command(text: str, hosts: frozenset[str] = frozenset({"github.com"})) 
         return ListCommand(rest.strip() or None)
     if verb == "help" and not rest:
         return HelpCommand()
+    if verb == "hand" and rest.lower().startswith("over"):
+        verb, rest = "handover", rest[4:].strip()
     if verb in SESSION_VERBS and len(rest.split()) <= 1:
         return SessionCommand(verb, rest.strip())
     if looks_like_repository(word):
@@ -128,14 +132,19 @@ def parse_reply(escaped: str, bot_user_id: str) -> Reply:
     mentioned, rest = leading_mention(escaped)
     if mentioned is not None and mentioned != bot_user_id:
         return Aside(plain_text(escaped).strip())
-    text = plain_text(rest).strip()
+    text = plain_text(without_mention(rest, bot_user_id)).strip()
     if not text:
         return Nothing()
     if text.startswith("!"):
+        handed = _HAND_OVER.match(text)
+        if handed:
+            return ThreadCommand("handover", handed.group(1) or "")
         word, after = _first_word(text[1:])
         verb = word.lower()
         if verb == "aside":
             return Aside(after.strip())
+        if verb == "listen" and len(after.split()) <= 1:
+            return ThreadCommand(verb, after.strip().lower())
         if verb in THREAD_VERBS and not after.strip():
             return ThreadCommand(verb)
     return Prompt(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slackbot.core.events import Limits
 from slackbot.core.session import TTL_SECONDS, Session, Status
+from slackbot.core.staying import ends
 
 TOUCH_SECONDS = TTL_SECONDS // 4
 """An item that must stay is written again when its `ttl` is nearer than this."""
@@ -51,10 +52,11 @@ def next_deadline(session: Session, limits: Limits) -> int | None:
     if session.status is Status.RUNNING:
         heard_at = max(session.task.alive_at or 0, session.task.ready_at or 0)
         moments.append(heard_at + limits.silence_seconds + 1)
+        if session.stay.warned is None:
+            moments += [warn_at for _, _, warn_at in ends(session, limits) if warn_at]
         working = session.working_turn
         if working is None and not session.waiting_turns:
-            moments.append(session.last_activity_at + limits.idle_seconds + limits.grace_seconds + 1)
-            moments.append(session.launched_at + limits.max_session_seconds + limits.grace_seconds + 1)
+            moments += [at + limits.grace_seconds + 1 for _, at, _ in ends(session, limits)]
             merged_at = ends_as_merged_at(session)
             if merged_at is not None:
                 moments.append(merged_at)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from slackbot.core.pull_request_rules import pull_request_card_key
 from slackbot.core.session import Notice, Session, Status, Turn, TurnState, card_key
+from slackbot.core.staying import is_untrue
 
 
 class Effect:
@@ -57,6 +58,22 @@ class DeliverAnswer(Effect):
 class PostNotice(Effect):
     lane: ClassVar[str] = "thread"
     notice_id: str
+
+
+@dataclass(frozen=True)
+class PostWarning(Effect):
+    """Tell the thread that the session ends soon, at `until`."""
+
+    lane: ClassVar[str] = "thread"
+    until: int
+
+
+@dataclass(frozen=True)
+class RemoveWarning(Effect):
+    """What was told of the end at `until` is no longer so."""
+
+    lane: ClassVar[str] = "thread"
+    until: int
 
 
 @dataclass(frozen=True)
@@ -139,6 +156,11 @@ def owed(session: Session) -> tuple[Effect, ...]:
             elif permission.outcome is not None and not permission.told:
                 effects.append(ClosePermission(permission.permission_id))
         effects += _cards_of_pull_request(session)
+        stay = session.stay
+        if stay.warned_until is not None and is_untrue(session):
+            effects.append(RemoveWarning(stay.warned_until))
+        elif stay.warned_until is not None and stay.warning_ts is None and session.thread.frozen_at is None:
+            effects.append(PostWarning(stay.warned_until))
         effects.extend(PostNotice(notice.notice_id) for notice in session.thread.notices if may_tell(session, notice))
     if session.status is Status.STARTING and session.branch.base_sha is None:
         effects.append(MakeBranch(session.branch_name))

@@ -61,6 +61,8 @@ class PromptReceived(Event):
     prompt: str
     prompt_ts: str | None = None
     prompt_file: str | None = None
+    mentioned: bool = True
+    """Whether DevFlow is surely meant; a reply that does not name it may be talk between people."""
     files: tuple[Mapping[str, str | int], ...] = ()
     """What was attached: `file_id`, `name`, `size_bytes`."""
 
@@ -85,6 +87,16 @@ class AsideSaid(Event):
     """People spoke to each other; context of the next prompt."""
 
     text: str
+    request_id: str | None = None
+    user_id: str = ""
+
+
+@dataclass(frozen=True)
+class ListenRequested(Event):
+    """Which replies are prompts from now on: `all`, or those with `mentions`."""
+
+    user_id: str
+    listen: str
     request_id: str | None = None
 
 
@@ -161,6 +173,25 @@ class PermissionAnswered(Event):
     permission_id: str
     option_id: str
     user_id: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class HandedOver(Event):
+    """The session is somebody else's from now on. `language`: theirs; None = English."""
+
+    user_id: str
+    to_user_id: str
+    language: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class StayExtended(Event):
+    """The end that the session warned of (else that of idleness) shall come later."""
+
+    user_id: str
+    limits: Limits = field(default_factory=Limits)
     request_id: str | None = None
 
 
@@ -441,6 +472,21 @@ class SpendingExtended(Event):
 class AnswerPosted(Event):
     turn_id: str
     response_ts: str
+
+
+@dataclass(frozen=True)
+class WarningPosted(Event):
+    """The thread was told of the end that comes at `until` (Unix seconds)."""
+
+    until: int
+    ts: str
+
+
+@dataclass(frozen=True)
+class WarningRemoved(Event):
+    """The message about the end at `until` is gone."""
+
+    until: int
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from slackbot.core.session import (
     TurnState,
 )
 from slackbot.core.spending import Spending
+from slackbot.core.staying import Stay
 from slackbot.core.values import make, remember, remembered
 
 T = TypeVar("T")
@@ -36,7 +37,20 @@ T = TypeVar("T")
 
 _DEFAULTS: dict[type, dict[str, Any]] = {
     kind: {field.name: field.default for field in fields(kind) if field.name != "extra"}
-    for kind in (Session, Turn, Thread, Notice, TaskState, Branch, PullRequestState, Lease, Ended, Spending, Permission)
+    for kind in (
+        Session,
+        Turn,
+        Thread,
+        Notice,
+        TaskState,
+        Branch,
+        PullRequestState,
+        Lease,
+        Ended,
+        Spending,
+        Stay,
+        Permission,
+    )
 }
 """The fields of each value but `extra`, with their defaults (MISSING: it has none). Asking `dataclasses` again for
 every value would be most of the time that reading a session takes."""
@@ -56,7 +70,7 @@ _TOP = (
 ).split()
 
 _KNOWN = frozenset(
-    "repository_owner repository_name status history slack task branch pull_request spending lease ended asides "
+    "repository_owner repository_name status history slack task branch pull_request spending stay lease ended asides "
     "heard permissions".split()
 ).union(_TOP)
 
@@ -80,6 +94,7 @@ def to_item(session: Session) -> Item:
         branch=_flat(session.branch),
         pull_request=_flat(session.pull_request),
         spending=_flat_spending(session.spending),
+        stay=_flat(session.stay),
         lease=_flat(session.lease) if session.lease else None,
         ended=_flat(session.ended) if session.ended else None,
         asides=list(session.asides),
@@ -122,6 +137,7 @@ def _from_item(item: Item) -> Session:
         branch=_build(Branch, item.get("branch", {})),
         spending=_spending(item.get("spending", {})),
         pull_request=_pull_request(item.get("pull_request", {})),
+        stay=_build(Stay, item.get("stay", {})),
         lease=_build(Lease, item["lease"]) if item.get("lease") else None,
         ended=_ended(item["ended"]) if item.get("ended") else None,
         asides=tuple(item.get("asides", ())),

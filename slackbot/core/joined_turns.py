@@ -6,11 +6,10 @@ mark of their own (`Turn.joined_to`), and end as it ends. Used by `core.turn_rul
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from slackbot.core import events as ev
 from slackbot.core.errors import UsageError
 from slackbot.core.session import Session, Turn, TurnState
+from slackbot.core.values import replace
 
 
 def following(session: Session, lead: Turn) -> tuple[Turn, ...]:
@@ -31,7 +30,7 @@ def following(session: Session, lead: Turn) -> tuple[Turn, ...]:
 
 def _is_reply(turn: Turn) -> bool:
     """Whether this is a prompt like any other: one that somebody wrote, and not one that undoes another."""
-    return turn.prompt_ts is not None and turn.undoes is None and turn.hurried_at is None
+    return turn.prompt_ts is not None and turn.hurried_at is None and turn.undoes is None and turn.purpose is None
 
 
 def joined_with(session: Session, lead: Turn) -> tuple[Turn, ...]:

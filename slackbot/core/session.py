@@ -14,6 +14,7 @@ from typing import Any
 from slackbot.core.pull_request_state import PullRequestState as PullRequestState
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.spending import Spending
+from slackbot.core.staying import Stay
 from slackbot.core.values import replace
 
 TTL_SECONDS = 24 * 3600
@@ -165,11 +166,21 @@ class Thread:
     notices: tuple[Notice, ...] = ()
     lost: str | None = None
     """Why nothing can be posted any more (channel archived, bot removed); absent = all is well."""
+    listen: str | None = None
+    """Which replies are prompts: `all`, or `mentions`; absent = as `core.listening` says of such a thread."""
     language: str | None = None
     """What the thread is written in: the owner's language, by Slack's locale (`ja`); absent = English."""
     frozen_at: int | None = None
     """When people of another organisation were found to read along: nothing is told here until they are gone."""
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether this is a direct message, where one person speaks with the bot.
+
+        https://docs.slack.dev/reference/objects/conversation-object
+        """
+        return self.channel_id.startswith("D")
 
 
 @dataclass(frozen=True)
@@ -299,6 +310,7 @@ class Session:
     branch: Branch = field(default_factory=Branch)
     pull_request: PullRequestState = field(default_factory=PullRequestState)
     spending: Spending = field(default_factory=Spending)
+    stay: Stay = field(default_factory=Stay)
     ended: Ended | None = None
     asides: tuple[str, ...] = ()
     permissions: tuple[Permission, ...] = ()
@@ -432,6 +444,8 @@ def card_key(session: Session) -> str:
         session.base_branch,
         session.user_id,
         session.agent,
+        session.thread.listen,
+        session.open_permission.permission_id if session.open_permission else None,
         session.model,
         session.mode,
         session.task.last_status,

@@ -7,7 +7,7 @@ Handlers of `core.transitions`, one an event. The history is kept in `core.turn_
 from __future__ import annotations
 
 from slackbot.core import events as ev
-from slackbot.core import turn_rules
+from slackbot.core import listening, turn_rules
 from slackbot.core.notices import with_notice
 from slackbot.core.session import Ended, EndedBy, Session, Status, TaskState
 from slackbot.core.values import replace
@@ -18,12 +18,24 @@ from slackbot.core.values import replace
 def prompt_received(session: Session, event: ev.PromptReceived, now: int) -> Session:
     if turn_rules.is_known(session, event.turn_id, event.prompt_ts):
         return session
+    if event.turn_id in session.heard and not event.mentioned:
+        # Overheard before, and delivered again.
+        return session
+    session = listening.with_speaker(session, event.user_id, now)
+    if not listening.is_prompt(session, event.user_id, mentioned=event.mentioned):
+        return listening.overhear(session, event.user_id, event.prompt, event.turn_id)
+    session = listening.not_overheard(session, event.user_id, event.prompt)
     session = _found_again(session)
     if session.status.is_live:
         return turn_rules.queue_prompt(session, event, now)
     if session.ended and session.ended.by.wakes_on_reply:
         return launch_again(turn_rules.queue_prompt(session, event, now), now)
     return turn_rules.keep_prompt(session, event, now)
+
+
+def aside_said(session: Session, event: ev.AsideSaid, now: int) -> Session:
+    """`!aside`, or words that begin by naming somebody else: never a prompt."""
+    return listening.overhear(session, event.user_id, event.text, None)
 
 
 def cancel_requested(session: Session, event: ev.CancelRequested, now: int) -> Session:

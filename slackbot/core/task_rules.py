@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slackbot.core import events as ev
-from slackbot.core import permission_rules, turn_rules
+from slackbot.core import permission_rules, staying, turn_rules
 from slackbot.core.deadlines import ends_as_merged_at
 from slackbot.core.session import EndedBy, Session, Status, TaskState
 from slackbot.core.session_rules import end_session, fail_session, launch_again
@@ -154,12 +154,13 @@ def time_passed(session: Session, event: ev.TimePassed, now: int) -> Session:
         timed = turn_rules.keep_time(session, limits, now)
         if timed is not session:
             return timed
+        session = staying.warn(session, limits, now)
         if session.working_turn is None and not session.waiting_turns:
             merged_at = ends_as_merged_at(session)
             if merged_at is not None and now >= merged_at:
                 return end_session(session, now, status=Status.STOPPED, by=EndedBy.MERGED, user_id=None, kind=None)
-            if now - session.last_activity_at > limits.idle_seconds + limits.grace_seconds:
+            if now - staying.idle_ends_at(session, limits) > limits.grace_seconds:
                 return end_session(session, now, status=Status.STOPPED, by=EndedBy.IDLE, user_id=None, kind="stopped")
-            if now - session.launched_at > limits.max_session_seconds + limits.grace_seconds:
+            if now - staying.age_ends_at(session, limits) > limits.grace_seconds:
                 return end_session(session, now, status=Status.STOPPED, by=EndedBy.AGE, user_id=None, kind="stopped")
     return session

@@ -16,9 +16,6 @@ BY_CLOCK = "-"
 MAX_SHOWN_FILES = 5
 """Files that an agent shows in one turn."""
 
-MAX_ASIDES = 20
-MAX_ASIDE_BYTES = 1024
-
 
 def is_known(session: Session, turn_id: str, prompt_ts: str | None) -> bool:
     """Whether this prompt was received before: it stands in `history`, or stood there and had to make room."""
@@ -76,11 +73,6 @@ def delete_prompt(session: Session, event: ev.PromptDeleted, now: int) -> Sessio
         told_by=WITHDRAWN,
     )
     return session.with_turn(withdrawn)
-
-
-def add_aside(session: Session, event: ev.AsideSaid, now: int) -> Session:
-    text, _ = clip(event.text, MAX_ASIDE_BYTES)
-    return replace(session, asides=(*session.asides, text)[-MAX_ASIDES:]) if text else session
 
 
 def claim(session: Session, event: ev.TurnClaimed, now: int) -> Session:

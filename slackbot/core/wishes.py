@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from slackbot.core import events as ev
 from slackbot.core.access import Action
@@ -20,12 +20,16 @@ class Wish:
     press_id: str
     message_ts: str | None = None
     value: str = ""
+    limits: ev.Limits = field(default_factory=ev.Limits)
+    """Those of the session's repository."""
 
 
 EVENTS: dict[str, tuple[Action, Callable[[Wish], ev.Event]]] = {
     "stop": (Action.STOP, lambda wish: ev.StopRequested(wish.user_id, request_id=wish.press_id)),
     "cancel": (Action.CANCEL, lambda wish: ev.CancelRequested(wish.user_id, wish.press_id, wish.value or None)),
     "now": (Action.CANCEL, lambda wish: ev.PromptHurried(wish.value, wish.user_id, wish.press_id)),
+    "listen": (Action.REPLY, lambda wish: ev.ListenRequested(wish.user_id, wish.value, wish.press_id)),
+    "extend": (Action.EXTEND, lambda wish: ev.StayExtended(wish.user_id, wish.limits, wish.press_id)),
     "pr": (Action.OPEN_PULL_REQUEST, lambda wish: ev.PullRequestRequested(wish.user_id, wish.press_id)),
     "retry": (Action.RETRY, lambda wish: ev.RetryRequested(wish.press_id, wish.user_id, wish.message_ts)),
 }

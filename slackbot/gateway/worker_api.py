@@ -32,6 +32,7 @@ class WorkerApi:
     def add_routes(self, router: web.UrlDispatcher) -> None:
         router.add_get(wp.SESSION_PATH, self._session)
         router.add_post(wp.READY_PATH, self._ready)
+        router.add_post(wp.STAY_PATH, self._stay)
         router.add_post(wp.NEXT_TURN_PATH, self._next_turn)
         router.add_post(wp.PROGRESS_PATH, self._progress)
         router.add_post(wp.CANCEL_PATH, self._cancel)
@@ -59,6 +60,9 @@ class WorkerApi:
         identity = self._identity(request)
         body = await _body(request, wp.Progress)
         return _json(await self._desk.progress(identity, request.match_info["turn_id"], body))
+
+    async def _stay(self, request: web.Request) -> web.Response:
+        return _json(await self._desk.stay(self._identity(request), await _body(request, wp.Stay)))
 
     async def _cancel(self, request: web.Request) -> web.Response:
         reply = await self._desk.cancel_wished(self._identity(request), request.match_info["turn_id"])

@@ -26,6 +26,7 @@ from slackbot.core.redaction import redact
 from slackbot.core.repository_policy import LimitsOf
 from slackbot.core.session import Session, Status, Turn, TurnState, tried_before
 from slackbot.core.slack_text import leading_mention, plain_text
+from slackbot.core.staying import seconds_left
 from slackbot.core.worker_token import WorkerIdentity
 from slackbot.engine import Engine
 from slackbot.gateway.models_desk import ModelsDesk
@@ -155,6 +156,12 @@ class WorkerDesk:
             if left <= 0 or self._stopping.is_set():
                 return None
             await _first_of((changed, self._stopping), min(left, POLL_SECONDS))
+
+    async def stay(self, identity: WorkerIdentity, body: wp.Stay) -> wp.StayReply:
+        """How long the worker is to stay though a limit it was told is reached: somebody may have extended it."""
+        session = await self._live(identity)
+        limits = self._terms.limits_of(session.repository)
+        return wp.StayReply(seconds=seconds_left(session, body.reason, limits, self._engine.now()))
 
     async def _claimed(self, identity: WorkerIdentity, turn: Turn) -> Session | None:
         """The session with the turn taken; None when it was cancelled or overtaken between the look and the claim."""
@@ -304,7 +311,7 @@ class WorkerDesk:
             prompt="\n\n".join([await self._whole_prompt(session, each) for each in turns]),
             user_id=turn.user_id,
             user_name=name,
-            context=tuple(said for each in turns for said in each.context),
+            context=tuple([await self._said(line) for each in turns for line in each.context]),
             purpose=turn.purpose,
             merge=self._base_to_merge(session, turn),
         )
@@ -315,6 +322,16 @@ class WorkerDesk:
             return None
         picture = session.pull_request.seen
         return (picture.base_ref if picture is not None else "") or session.base_branch
+
+    async def _said(self, line: str) -> str:
+        """What people said to each other, with the name of who said it in place of the id."""
+        user_id, said = leading_mention(line)
+        if user_id is None:
+            return line
+        try:
+            return f"{(await self._chat.get_person(user_id)).name}: {said}"
+        except DevflowError:
+            return f"{user_id}: {said}"
 
     async def _whole_prompt(self, session: Session, turn: Turn) -> str:
         """The agent gets the whole text: what the store keeps shortened stands in Slack.

@@ -6,7 +6,18 @@ from slack_bolt.async_app import AsyncApp
 
 from slackbot.channel_watch import ChannelWatch
 from slackbot.desks import Desks
-from slackbot.listeners import actions, channels, commands, events, home, messages, pull_requests, starts
+from slackbot.listeners import (
+    actions,
+    asides,
+    channels,
+    commands,
+    events,
+    handing_over,
+    home,
+    messages,
+    pull_requests,
+    starts,
+)
 from slackbot.listeners.told import Told
 
 
@@ -19,6 +30,8 @@ def register(app: AsyncApp, desks: Desks, told: Told, watch: ChannelWatch) -> No
     # Before the session's own: "Open PR" opens a form.
     pull_requests.register(app, desks.pull_requests, told)
     home.register(app, desk, desks.home)
+    handing_over.register(app, desk)
+    asides.register(app, desk, desks.listen)
     actions.register(app, desk, told)
     commands.register(app, desk, told)
     channels.register(app, watch)

@@ -19,6 +19,7 @@ from slackbot.views import action_ids
 VERBS = {
     action_ids.SESSION_STOP: "stop",
     action_ids.SESSION_RETRY: "retry",
+    action_ids.SESSION_EXTEND: "extend",
     action_ids.SPENDING_EXTEND: "raise_limit",
     action_ids.SESSION_EDITOR: "editor",
     action_ids.PROMPT_CANCEL: "cancel",

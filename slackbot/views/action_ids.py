@@ -6,12 +6,19 @@ from __future__ import annotations
 SESSION_STOP = "session_stop"
 SESSION_OPEN_PR = "session_open_pr"
 SESSION_RETRY = "session_retry"
+SESSION_EXTEND = "session_extend"
+HAND_OVER = "hand_over"
+"""A list of people; the id of its block is this and the session's id."""
+
 SPENDING_EXTEND = "spending_extend"
 SESSION_EDITOR = "session_editor"
 SESSION_FORGET = "session_forget"
 PROMPT_CANCEL = "prompt_cancel"
 PROMPT_NOW = "prompt_now"
 """Their value is the id of the turn that is meant: a press that comes late meets no other prompt."""
+
+PROMPT_ASK = "prompt_ask"
+"""Its value names a message: the ts of its thread, and its own."""
 
 LINK_PREFIX = "link_"
 """Buttons that only open a page; Slack still tells the app, which has nothing to do then."""

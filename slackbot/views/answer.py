@@ -17,7 +17,7 @@ from slackbot.core.turn_rules import BY_CLOCK
 from slackbot.views import action_ids
 from slackbot.views.blocks import Block, Element, actions, button, context, markdown, section
 from slackbot.views.buttons import has_commits, open_pr_button, pull_request_button
-from slackbot.views.language import say
+from slackbot.views.language import say, translated
 from slackbot.views.markdown_cut import cut
 from slackbot.views.view import View
 from slackbot.views.words import duration, joined, link, mention, shown_line
@@ -40,6 +40,10 @@ class AnswerView:
 def answer(session: Session, turn: Turn, *, full_text: str | None = None) -> AnswerView:
     """An ended turn. `full_text` is the whole response, where more of it is at hand than is stored."""
     whole = clean(full_text if full_text is not None else turn.response or "").strip()
+    if turn.state is not TurnState.ANSWERED:
+        # How it ended stands first, in DevFlow's own words; then comes what the agent had said.
+        first, gap, rest = whole.partition("\n\n")
+        whole = translated(session.language, first) + gap + rest
     told, is_cut = cut(harmless_markdown(whole), MAX_ANSWER)
     language = session.language
     headline = _headline(turn, language)

@@ -15,6 +15,7 @@ Element = dict[str, Any]
 MAX_SECTION = 3_000
 MAX_FIELD = 2_000
 MAX_BUTTON_TEXT = 75
+MAX_PLACEHOLDER = 150
 MAX_CONFIRM_TITLE, MAX_CONFIRM_TEXT, MAX_CONFIRM_BUTTON = 100, 300, 30
 
 
@@ -66,6 +67,11 @@ def button(
     if confirm:
         element["confirm"] = confirm
     return element
+
+
+def user_menu(placeholder: str, action_id: str) -> Element:
+    """A list of the workspace's people."""
+    return {"type": "users_select", "action_id": action_id, "placeholder": _plain(placeholder, MAX_PLACEHOLDER)}
 
 
 def link_button(text: str, action_id: str, url: str) -> Element:

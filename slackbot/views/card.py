@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from slackbot.core.errors import UsageError
+from slackbot.core.listening import needs_mention
 from slackbot.core.ports import Metadata
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.session import EndedBy, Session, Status
@@ -25,7 +26,7 @@ from slackbot.views.buttons import (
     retry_button,
     stop_button,
 )
-from slackbot.views.language import DEFAULT, say
+from slackbot.views.language import DEFAULT, say, translated
 from slackbot.views.task_words import attempt_line, log_link, task_line
 from slackbot.views.view import MAX_TEXT, View
 from slackbot.views.words import (
@@ -44,6 +45,7 @@ MAX_ROOT_TEXT = 40_000
 """What a post takes as `text`: the whole prompt, until the session is stored. An update takes less.
 https://docs.slack.dev/reference/methods/chat.postMessage"""
 
+_QUEUE, _QUEUE_LINE = 3, 80
 MAX_PROMPT = 1_500
 """Characters of the prompt on the card; the session keeps more, the agent gets all."""
 
@@ -85,10 +87,10 @@ def card(session: Session, *, agent_note: str | None = None) -> View:
         agent=_agent(session),
         language=language,
     )
-    blocks.append(section(_situation(session)))
+    blocks.append(section("\n".join([_situation(session), *_queue(session)])))
     if session.status is Status.ERROR:
-        error = shown(session.error_message or say(language, "words.no_reason"), 1_500)
-        remedy = shown(session.error_remedy or "", 800)
+        error = shown(translated(language, session.error_message or "") or say(language, "words.no_reason"), 1_500)
+        remedy = shown(translated(language, session.error_remedy or ""), 800)
         blocks.append(section(f"{error}\n{remedy}".strip()))
     parts = (
         attempt_line(session),
@@ -97,6 +99,8 @@ def card(session: Session, *, agent_note: str | None = None) -> View:
         _pull_request(session),
     )
     small = [part for part in parts if part]
+    if needs_mention(session):
+        small.append(say(language, "listen.card"))
     if small:
         blocks.append(context(*small))
     note = shown_line(agent_note or "", 300)
@@ -245,11 +249,25 @@ def _situation(session: Session) -> str:
 
 def _running(session: Session) -> str:
     language, working, waiting = session.language, session.working_turn, len(session.waiting_turns)
+    if session.open_permission is not None:
+        return say(language, "card.waits_for_leave", user=mention(session.user_id))
     if working is not None:
         more = say(language, "card.more_waiting", number=waiting) if waiting else ""
         doing = "card.cancelling" if working.cancelled_at is not None else "card.working"
         return say(language, doing, user=mention(working.user_id)) + more
     return say(language, "card.waiting", number=waiting) if waiting else say(language, "card.ready")
+
+
+def _queue(session: Session) -> list[str]:
+    """What waits behind the prompt in work: whose, and how it begins."""
+    waiting = session.waiting_turns if session.working_turn is not None else ()
+    lines = [
+        say(session.language, "progress.waits", user=mention(turn.user_id), prompt=shown_line(turn.prompt, _QUEUE_LINE))
+        for turn in waiting[:_QUEUE]
+    ]
+    if len(waiting) > _QUEUE:
+        lines.append(say(session.language, "progress.more_wait", number=len(waiting) - _QUEUE))
+    return lines
 
 
 def _what_next(session: Session) -> str:

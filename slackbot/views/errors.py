@@ -8,7 +8,7 @@ from __future__ import annotations
 from slackbot.core.errors import DevflowError, IllegalTransition
 from slackbot.core.session import EndedBy, Session, Status
 from slackbot.views.blocks import context, section
-from slackbot.views.language import DEFAULT, say
+from slackbot.views.language import DEFAULT, say, translated
 from slackbot.views.view import View
 from slackbot.views.words import code, joined, mention, shown, status_words
 
@@ -19,13 +19,14 @@ _NOT_DONE = {
     "pr": "over.pr",
     "prompt": "over.prompt",
     "now": "over.now",
+    "extend": "over.extend",
 }
 
 
 def error_view(error: DevflowError, reference: str | None = None, *, language: str = DEFAULT) -> View:
     """The error's own sentences. `reference` is what the log entry about it can be found by."""
-    summary = shown(error.summary, 1_800) or say(language, "error.empty")
-    remedy = shown(error.remedy, 900)
+    summary = shown(translated(language, error.summary), 1_800) or say(language, "error.empty")
+    remedy = shown(translated(language, error.remedy), 900)
     blocks = [section(f"{summary}\n{remedy}".strip())]
     if reference:
         blocks.append(context(say(language, "error.reference", reference=code(reference, 60))))

@@ -11,7 +11,9 @@ from slackbot.core.ports import Metadata
 from slackbot.core.session import EndedBy, Notice, Session
 from slackbot.views.blocks import Block, actions, context, section
 from slackbot.views.buttons import has_commits, open_pr_button, pull_request_button, retry_button
-from slackbot.views.language import say
+from slackbot.views.hand_over import handed_over
+from slackbot.views.language import say, translated
+from slackbot.views.listening import listen_changed, mentions_needed
 from slackbot.views.pull_request_notices import PULL_REQUEST_KINDS
 from slackbot.views.spending import spending_extended, spending_near, spending_reached
 from slackbot.views.task_words import log_link
@@ -46,6 +48,7 @@ def _failed(session: Session, notice: Notice) -> View:
     language = session.language
     summary = notice.values.get("summary") or session.error_message or say(language, "words.no_reason")
     remedy = notice.values.get("remedy") or session.error_remedy or ""
+    summary, remedy = translated(language, summary), translated(language, remedy)
     lines = [say(language, "notice.failed"), shown(summary, 1_500), shown(remedy, 800)]
     log = log_link(notice.values.get("log_url"), language)
     blocks = [
@@ -77,8 +80,9 @@ def _pull_request_shown(session: Session, notice: Notice) -> View:
 
 def _pull_request_refused(session: Session, notice: Notice) -> View:
     language = session.language
-    summary = shown(notice.values.get("summary") or say(language, "words.no_reason"), 1_500)
-    remedy = shown(notice.values.get("remedy", ""), 800)
+    summary = notice.values.get("summary") or say(language, "words.no_reason")
+    summary = shown(translated(language, summary), 1_500)
+    remedy = shown(translated(language, notice.values.get("remedy", "")), 800)
     told = joined(say(language, "notice.pr_refused"), summary, remedy)
     return View(say(language, "notice.pr_refused_text", summary=summary)[:600], [section(told)])
 
@@ -145,6 +149,10 @@ _KINDS: dict[str, Callable[[Session, Notice], View]] = {
     "pull_request_opened": _pull_request_opened,
     "pull_request_shown": _pull_request_shown,
     "pull_request_refused": _pull_request_refused,
+    "handed_over": handed_over,
+    "mentions_needed": mentions_needed,
+    "listen_all": listen_changed,
+    "listen_mentions": listen_changed,
     "spending_near": spending_near,
     "spending_reached": spending_reached,
     "spending_extended": spending_extended,

@@ -12,7 +12,7 @@ from slackbot.core.session import Session
 from slackbot.core.start_ticket import MAX_VALUE
 from slackbot.views import action_ids
 from slackbot.views.blocks import Block, actions, button, context, section
-from slackbot.views.language import DEFAULT, say
+from slackbot.views.language import DEFAULT, say, translated
 from slackbot.views.task_words import task_line
 from slackbot.views.view import View
 from slackbot.views.words import (
@@ -38,6 +38,8 @@ _COMMANDS = (
     ("cancel", "help.cancel"),
     ("pr", "help.pr"),
     ("retry", "help.retry"),
+    ("extend", "help.extend"),
+    ("handover", "help.handover"),
     ("forget", "help.forget"),
     ("help", "help.help"),
 )
@@ -49,6 +51,7 @@ _ACCEPTED = {
     "pr": "accepted.pr",
     "cancel": "accepted.cancel",
     "retry": "accepted.retry",
+    "extend": "accepted.extend",
 }
 
 
@@ -119,7 +122,7 @@ def session_status(session: Session, now: int, *, permalink: str | None = None, 
         pull_request,
     ]
     if session.error_message:
-        lines.append(shown_line(session.error_message, 500))
+        lines.append(shown_line(translated(language, session.error_message), 500))
     if permalink and is_web_url(permalink):
         lines.append(link(permalink, say(language, "status.thread")))
     text = say(language, "status.text", id=short_id(session.session_id), status=status)

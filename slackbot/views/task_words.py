@@ -9,7 +9,7 @@ from slackbot.core.ports import TaskObservation
 from slackbot.core.session import EndedBy, Session, Status
 from slackbot.core.task_report import report_task
 from slackbot.core.task_rules import MAX_LAUNCHES
-from slackbot.views.language import DEFAULT, say
+from slackbot.views.language import DEFAULT, say, translated
 from slackbot.views.words import is_web_url, link, shown_line
 
 _MEANING = {
@@ -33,7 +33,12 @@ def task_line(session: Session, language: str | None = None) -> str | None:
             return None
         doing = say(language, "task.branch_first" if session.branch.base_sha is None else "task.asked_for")
         if session.task.delayed_by:
-            return say(language, "task.line_delayed", doing=doing, why=shown_line(session.task.delayed_by, 400))
+            return say(
+                language,
+                "task.line_delayed",
+                doing=doing,
+                why=shown_line(translated(language, session.task.delayed_by), 400),
+            )
         return say(language, "task.line", doing=doing)
     if status == "STOPPED":
         meaning = _why_stopped(session, language)
@@ -52,7 +57,7 @@ def attempt_line(session: Session) -> str | None:
     task, language = session.task, session.language
     if session.status is not Status.STARTING or not task.failed_launches:
         return None
-    why = shown_line(task.launch_fault or say(language, "task.no_reason"), 400)
+    why = shown_line(translated(language, task.launch_fault or "") or say(language, "task.no_reason"), 400)
     return say(language, "task.attempt", number=task.failed_launches + 1, of=MAX_LAUNCHES, why=why)
 
 
@@ -80,4 +85,4 @@ def _why_stopped(session: Session, language: str) -> str:
         return say(language, "task.reason_above")
     if task.stop_code == "UserInitiated":
         return say(language, "task.after_error")
-    return shown_line(report.summary, 400)
+    return shown_line(translated(language, report.summary), 400)

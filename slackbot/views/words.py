@@ -128,6 +128,14 @@ def duration(seconds: int, language: str = DEFAULT) -> str:
     return say(language, "time.days", days=hours // 24)
 
 
+def clock_time(at: int, fallback: str) -> str:
+    """A moment (Unix seconds) as a clock time in the reader's own zone, which Slack knows.
+
+    https://docs.slack.dev/messaging/formatting-message-text/#date-formatting
+    """
+    return f"<!date^{at}^{{time}}|{fallback}>"
+
+
 def age(seconds: int, language: str = DEFAULT) -> str:
     """How long ago: one unit is enough."""
     if seconds < 60:

@@ -10,7 +10,7 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
 import aiohttp
@@ -30,6 +30,7 @@ from slackbot.worker_protocol import (
     PROGRESS_PATH,
     READY_PATH,
     SESSION_PATH,
+    STAY_PATH,
     Answer,
     ErrorReply,
     GithubToken,
@@ -41,6 +42,8 @@ from slackbot.worker_protocol import (
     ProgressReply,
     Ready,
     SessionInfo,
+    Stay,
+    StayReply,
     TurnWork,
     WireModel,
 )
@@ -116,6 +119,15 @@ class GatewayClient:
     async def github_token(self) -> GithubToken:
         """A new token for the session's repository."""
         return await self._expect("POST", GITHUB_TOKEN_PATH, None, GithubToken)
+
+    async def stay(self, reason: Literal["idle", "age"]) -> int:
+        """How many seconds to stay though this limit is reached; 0 where the gateway cannot say: then it is kept."""
+        try:
+            return (await self._expect("POST", STAY_PATH, Stay(reason=reason), StayReply)).seconds
+        except ToldToStop:
+            raise
+        except DevflowError:
+            return 0
 
     async def leaving(self, leaving: Leaving) -> None:
         """The last word."""

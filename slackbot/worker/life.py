@@ -191,20 +191,33 @@ class Life:
 
     async def _work(self, info: SessionInfo, runner: TurnRunner) -> None:
         """Turn after turn; ends by raising _Leave, Fenced or ToldToStop."""
-        idle_since = time.monotonic()
+        idle_until = time.monotonic() + info.idle_seconds
         while True:
             if time.monotonic() > self._deadline:
-                raise _Leave("age", f"The session reached its longest time, {info.max_session_seconds} seconds.")
+                seconds = await self._stay("age")
+                if not seconds:
+                    raise _Leave("age", f"The session reached its longest time, {info.max_session_seconds} seconds.")
+                self._deadline = time.monotonic() + seconds
             asked_at = time.monotonic()
             work = await self._next_turn(await runner.unpushed_files())
             if work is None:
-                if time.monotonic() - idle_since >= info.idle_seconds and not self._in_editor(info.idle_seconds):
-                    raise _Leave("idle")
+                if time.monotonic() >= idle_until and not self._in_editor(info.idle_seconds):
+                    seconds = await self._stay("idle")
+                    if not seconds:
+                        raise _Leave("idle")
+                    idle_until = time.monotonic() + seconds
                 if time.monotonic() - asked_at < EMPTY_POLL_PAUSE_SECONDS:
                     await self._unless_leaving(asyncio.sleep(EMPTY_POLL_PAUSE_SECONDS))
                 continue
             await self._turn(work, runner)
-            idle_since = time.monotonic()
+            idle_until = time.monotonic() + info.idle_seconds
+
+    async def _stay(self, reason: Literal["idle", "age"]) -> int:
+        """How many seconds more people want it to stay, before it leaves for a limit."""
+        try:
+            return await self._unless_leaving(self._gateway.stay(reason))
+        except ToldToStop as told:
+            raise _Leave("signal", told.summary) from told
 
     def _in_editor(self, seconds: float) -> bool:
         """Whether somebody worked in the editor within the last `seconds`."""

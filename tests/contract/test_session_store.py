@@ -139,6 +139,16 @@ async def test_replace_stores_over_the_version_it_read(store: SessionStore) -> N
     assert await store.get(item["session_id"], NOW) == changed
 
 
+async def test_a_session_that_is_handed_over_is_in_the_new_owners_list(store: SessionStore) -> None:
+    """And in nobody else's."""
+    item = await stored(store, user_id="U-before")
+    assert await store.replace({**item, "write_version": 2, "user_id": "U-after"}, 1)
+    assert (await store.list_by_user("U-before", NOW, 10)).entries == ()
+    assert [entry.session_id for entry in (await store.list_by_user("U-after", NOW, 10)).entries] == [
+        item["session_id"]
+    ]
+
+
 async def test_a_lost_race_changes_nothing(store: SessionStore) -> None:
     """A write on top of an older version is refused."""
     item = await stored(store)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from slackbot.core import events as ev
-from slackbot.core.session import Session
+from slackbot.core.session import Permission, Session
 from slackbot.views.answer import answer
 from slackbot.views.card import card
 from slackbot.views.language import DEFAULT, LANGUAGES, Plural, Template, language_of, say
@@ -231,3 +231,13 @@ def test_who_reads_alone_reads_their_own_language() -> None:
     assert "タスク *RUNNING*" in as_read(view)
     check(help_text(language="ja"))
     assert "`/devflow stop 1a2b3c4d`" in as_read(help_text(language="ja"))
+
+
+def test_the_card_says_who_is_waited_for() -> None:
+    """While the agent asks leave for something nothing goes on without the owner."""
+    session = working()
+    turn_id = session.history[0].turn_id
+    asked = Permission(
+        "p1", turn_id, "rm -r build", ({"option_id": "a", "name": "Allow", "kind": "allow_once"},), T0, T0 + 600
+    )
+    assert "🟠 *Waiting for <@U0000001>*" in as_read(card(replace(session, permissions=(asked,))))

@@ -87,6 +87,7 @@ def test_a_working_card_reads() -> None:
         "*Owner*: <@U0000001>\n"
         "*Agent*: shell\n"
         "🔵 *Working on a prompt* by <@U0000001>, 1 waiting\n"
+        "⏳ <@U0000001>: do thing 2\n"
         "Task *RUNNING* – the worker is up · No commits yet\n"
         "The shell agent is no AI.\n"
         "[Stop]"

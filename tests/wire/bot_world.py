@@ -272,6 +272,12 @@ class Person:
         """Waits until the private messages of the thread say this."""
         await until(lambda: self.told_in(thread).count(sentence) >= times, f"{sentence!r} told in private")
 
+    async def presses_what_is_told(self, thread: SessionThread, label: str) -> None:
+        """Presses a button of the newest message that only this person sees in the thread."""
+        shown = self.world.slack.people.thread(self.user_id, thread.channel_id, thread.thread_ts)
+        (*_, told) = [message for message in shown if message.get("is_ephemeral")]
+        assert (await self.presses_on(told, label))["ok"]
+
     async def presses(self, thread: SessionThread, label: str, *, under: str = "") -> dict[str, Any]:
         """Presses the thread's newest button of that label, or that of the message `under`; the element as it was."""
         message, block, element = await until(lambda: thread.button(label, under), f"a button {label}")
@@ -342,7 +348,8 @@ class SessionThread:
         """(message, block, element) of the newest button of that label; `under`: of the message of that ts."""
         for message in reversed([message for message in self.messages() if under in ("", message["ts"])]):
             for block in message.get("blocks") or ():
-                for element in block.get("elements") or () if block["type"] == "actions" else ():
+                row = block.get("elements") or () if block["type"] == "actions" else ()
+                for element in (*row, *([block["accessory"]] if "accessory" in block else [])):
                     if element["text"]["text"] == label:
                         return message, block, element
         return None

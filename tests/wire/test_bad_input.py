@@ -151,11 +151,11 @@ async def test_five_long_japanese_prompts_at_once(world: BotWorld) -> None:
     await until(lambda: len(thread.turns()) == 6, "six turns")
     assert item_size_bytes(thread.item()) < MAX_ITEM_BYTES
     worker = await thread.worker()
-    given = [(await worker.works("はい" * 20_000))["prompt"] for _ in range(6)]
-    assert given[1:] == prompts
+    given = [(await worker.works("はい" * 20_000))["prompt"] for _ in range(2)]
+    assert given[1] == "\n\n".join(prompts)
     await thread.turn(6, "answered")
     assert item_size_bytes(thread.item()) < MAX_ITEM_BYTES
-    assert len(thread.of_type("devflow_answer")) == 6
+    await until(lambda: len(thread.of_type("devflow_answer")) == 2, "two answers")
 
 
 async def test_awkward_characters_reach_the_agent_as_they_were_meant(world: BotWorld) -> None:
@@ -233,17 +233,18 @@ async def test_of_two_kept_prompts_each_has_a_retry_of_its_own(world: BotWorld) 
 
 
 async def test_five_replies_at_once_keep_their_order_and_all_end(world: BotWorld) -> None:
-    """Five people's lines, one after the other in the agent's hands."""
+    """One person's lines are one piece of work; each has its turn and its mark, one answer tells all."""
     ada = world.someone("ada")
     thread = await ada.starts("demo/hello", "echo hi")
     replies = await asyncio.gather(*(ada.says(thread, f"number {number}") for number in range(5)))
     worker = await thread.worker()
     await until(lambda: len(thread.turns()) == 6, "six turns")
-    given = [(await worker.works())["prompt"] for _ in range(6)]
-    assert given[1:] == [f"number {number}" for number in range(5)]
+    given = [(await worker.works())["prompt"] for _ in range(2)]
+    assert given[1] == "\n\n".join(f"number {number}" for number in range(5))
     for ts in replies:
         await until(lambda ts=ts: thread.marks(ts) == {"white_check_mark"}, "a check mark")
-    assert len(thread.of_type("devflow_answer")) == 6
+    assert len(thread.of_type("devflow_answer")) == 2
+    assert len({turn["response_ts"] for turn in thread.turns()[1:]}) == 1
 
 
 async def test_more_prompts_than_may_wait_are_refused_each_with_a_sentence(world: BotWorld) -> None:
@@ -275,20 +276,18 @@ async def test_edits_and_deletions_follow_while_a_prompt_waits_and_not_later(wor
     worker = await thread.worker()
     await worker.works()
     work = await worker.next()
-    assert work["prompt"] == "ONE & <only>"
+    assert work["prompt"] == "ONE & <only>\n\nthree\n\n" + LONG
     await people.edit(ada.user_id, ada.channel_id, first, "something else")
     await people.delete(ada.user_id, ada.channel_id, first)
-    await grace.says(thread, "from grace")
+    await grace.says(thread, f"<@{BOT}> from grace")
     await until(lambda: len(thread.turns()) == 6, "a prompt after those")
     assert (await worker.progress(work["turn_id"]))[1]["cancel"] is False
     await worker.answer(work["turn_id"], "Done.")
     states = [turn["state"] for turn in (await until(lambda: thread.turns(), "turns"))]
-    assert states == ["answered", "answered", "cancelled", "queued", "queued", "queued"]
-    assert (await worker.works())["prompt"] == "three"
-    assert (await worker.works())["prompt"] == LONG
+    assert states == ["answered", "answered", "cancelled", "answered", "answered", "queued"]
     assert (await worker.works())["prompt"] == "from grace"
     await thread.turn(6, "answered")
-    assert len(thread.of_type("devflow_answer")) == 5, "a withdrawn prompt needs no answer"
+    assert len(thread.of_type("devflow_answer")) == 3, "a withdrawn prompt needs no answer"
 
 
 async def test_an_edit_right_behind_its_message_is_not_lost(world: BotWorld) -> None:

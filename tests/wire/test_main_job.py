@@ -133,7 +133,8 @@ async def test_two_people_in_one_thread(world: BotWorld) -> None:
     thread = await ada.starts(await world.repository(), "echo hi")
     worker = await thread.worker()
     await worker.works(**await pushed(world, thread))
-    ts = await grace.says(thread, "echo from grace")
+    ts = await grace.says(thread, f"<@{'U0DEVFLOW'}> echo from grace")
+    await thread.shows("Several people speak here now")
     assert (await worker.next())["user_id"] == grace.user_id
     await grace.presses(thread, "Stop")
     await grace.is_told(thread, "Only the person who started this session, or an administrator, may stop it.")
@@ -308,5 +309,64 @@ async def test_aside_and_words_to_others_reach_the_agent_as_context(world: BotWo
     await ada.says(thread, f"<@{'U0DEVFLOW'}> use it")
     work = await worker.next()
     assert work["prompt"] == "use it"
-    assert work["context"][0] == "the port is 8080"
+    assert work["context"][0].endswith(": the port is 8080")
     assert "shall I look?" in work["context"][1]
+
+
+async def test_talk_between_people_becomes_a_prompt_by_its_authors_word(world: BotWorld) -> None:
+    """Said once to all, and to its author with a button; `!listen all` makes every reply a prompt again."""
+    ada = world.someone("ada")
+    grace = world.someone("grace").beside(ada)
+    thread = await ada.starts(await world.repository(), "echo hi")
+    worker = await thread.worker()
+    await worker.works()
+    await grace.says(thread, "is the port right?")
+    await grace.is_told(thread, "That was taken as talk between people")
+    await thread.shows("only replies that mention DevFlow are prompts")
+    assert len(thread.turns()) == 1
+    await grace.presses_what_is_told(thread, "Ask DevFlow")
+    assert (await worker.works())["prompt"] == "is the port right?"
+    await ada.says(thread, "!listen all")
+    await thread.shows("Every reply in this thread is a prompt now")
+    await grace.says(thread, "then change it")
+    assert (await worker.works())["prompt"] == "then change it"
+
+
+async def test_cancel_and_now_on_the_progress_message(world: BotWorld) -> None:
+    """What waits is marked and stands there; Now interrupts for it, Cancel ends what is in work."""
+    ada = world.someone("ada")
+    thread = await ada.starts(await world.repository(), "sleep 1000")
+    worker = await thread.worker()
+    work = await worker.next()
+    await worker.progress(work["turn_id"])
+    await thread.shows("*Working*")
+    waiting = await ada.says(thread, "first this")
+    await until(lambda: thread.marks(waiting) == {"hourglass_flowing_sand"}, "the hourglass")
+    await thread.shows(f"⏳ <@{ada.user_id}>: first this")
+    await ada.presses(thread, "Now")
+    assert (await worker.progress(work["turn_id"]))[1]["cancel"] is True
+    await worker.answer(work["turn_id"], "", "cancelled")
+    work = await worker.next()
+    assert work["prompt"] == "first this"
+    await until(lambda: thread.marks(waiting) == {"eyes"}, "the eyes")
+    await worker.progress(work["turn_id"])
+    # The message of the prompt before may still stand there; its button meets no other prompt.
+    await until(lambda: (thread.button("Cancel") or [{}] * 3)[2].get("value") == work["turn_id"], "its own Cancel")
+    await ada.presses(thread, "Cancel")
+    await until(lambda: thread.turns()[1].get("cancelled_by") == ada.user_id, "the cancel")
+
+
+async def test_the_owner_hands_over(world: BotWorld) -> None:
+    """Nobody else may; the new owner may stop it, and the thread is told in their language from then on."""
+    ada = world.someone("ada")
+    yuki = world.someone("yuki", locale="ja-JP").beside(ada)
+    thread = await ada.starts(await world.repository(), "echo hi")
+    worker = await thread.worker()
+    await worker.works()
+    await yuki.says(thread, f"!handover <@{yuki.user_id}>")
+    await yuki.is_told(thread, "may hand it over")
+    await ada.says(thread, f"!hand over <@{yuki.user_id}>")
+    await thread.shows(f"<@{ada.user_id}> さんがこのセッションを <@{yuki.user_id}> さんに引き継ぎました。")
+    assert thread.item()["user_id"] == yuki.user_id
+    await yuki.presses(thread, "停止")
+    await thread.is_("stopped")

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from slackbot.views.language import en, ja
+from slackbot.views.language.sentences import Sentences
 from slackbot.views.language.template import Plural, Template
 
-__all__ = ["DEFAULT", "LANGUAGES", "Plural", "Template", "has", "language_of", "say"]
+__all__ = ["DEFAULT", "LANGUAGES", "Plural", "Template", "has", "language_of", "say", "translated"]
 
 DEFAULT = "en"
 """For locales in which DevFlow does not speak, and wherever nothing is known of who reads."""
 
 LANGUAGES: Mapping[str, Mapping[str, Template]] = {"en": en.TEXTS, "ja": ja.TEXTS}
+_SENTENCES = {"ja": Sentences(ja.SENTENCES)}
 
 
 def language_of(locale: str | None) -> str:
@@ -28,6 +30,12 @@ def language_of(locale: str | None) -> str:
 def has(key: str) -> bool:
     """Whether the catalogue knows `key`; for keys that come from a stored item or a foreign system."""
     return key in LANGUAGES[DEFAULT]
+
+
+def translated(language: str, text: str) -> str:
+    """A sentence of an error, or of how something ended, which core and desks write in English."""
+    sentences = _SENTENCES.get(language)
+    return text if sentences is None else sentences.translated(text)
 
 
 def say(language: str, key: str, /, **values: str | int) -> str:

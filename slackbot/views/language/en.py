@@ -36,6 +36,8 @@ TEXTS: dict[str, Template] = {
     "button.retry": "Retry",
     "button.cancel": "Cancel",
     "button.now": "Now",
+    "button.extend": "Extend",
+    "button.ask": "Ask DevFlow",
     "button.open_editor": "Open editor",
     "stop.title": "Stop this session?",
     "stop.question": (
@@ -66,6 +68,7 @@ TEXTS: dict[str, Template] = {
     ),
     "card.working": "🔵 *Working on a prompt* by {user}",
     "card.cancelling": "🔵 *Cancelling a prompt* by {user}",
+    "card.waits_for_leave": "🟠 *Waiting for {user}* – the agent asks leave for something, below",
     "card.more_waiting": ", {number} waiting",
     "card.waiting": Plural("🔵 *Running* – {number} prompt waiting", "🔵 *Running* – {number} prompts waiting"),
     "card.ready": "🟢 *Ready for prompts* – reply in this thread to tell the agent what to do.",
@@ -117,6 +120,35 @@ TEXTS: dict[str, Template] = {
     "progress.together": "{head}, {number} messages together",
     "progress.waits": "⏳ {user}: {prompt}",
     "progress.more_wait": "⏳ … and {number} more",
+    # ---- the warning before the end
+    "warning.idle": "⏳ {user}, this session stops itself at {time}, as nothing is asked of it. A reply keeps it, too.",
+    "warning.idle_text": "This session stops itself soon, as nothing is asked of it.",
+    "warning.age": (
+        "⏳ {user}, this session stops itself at {time}: it has run for the longest time allowed. An administrator can extend it."
+    ),
+    "warning.age_text": "This session stops itself soon: it has run for the longest time allowed.",
+    "warning.soon": "soon",
+    # ---- handing over
+    "hand_over.question": "Hand the session over to whom?",
+    "hand_over.to_whom": "Hand the session on {repository} over to whom?",
+    "hand_over.choose": "Choose a person",
+    "hand_over.done": "👤 {by} handed this session over to {to}, who may stop it, extend it and hand it on.",
+    "hand_over.has_it": "{to} has it now.",
+    # ---- who is meant
+    "listen.mentions_needed": (
+        "👥 Several people speak here now, so only replies that mention DevFlow are prompts; what else is said goes along "
+        "as context. `!listen all` makes every reply a prompt again."
+    ),
+    "listen.all": (
+        "👂 Every reply in this thread is a prompt now, as {user} asked for. `!listen mentions` leaves it to those that mention "
+        "DevFlow."
+    ),
+    "listen.mentions": (
+        "👂 Only replies that mention DevFlow are prompts now, as {user} asked for; what else is said goes along as context. "
+        "`!listen all` makes every reply a prompt again."
+    ),
+    "listen.overheard": "That was taken as talk between people: the agent sees it with the next prompt. Did you mean the agent?",
+    "listen.card": "Only replies that mention DevFlow are prompts here",
     # ---- answers
     "answer.failed": "🔴 *This prompt failed.*",
     "answer.out_of_time": "⚪ *Cancelled:* it took longer than one prompt may.",
@@ -277,6 +309,8 @@ TEXTS: dict[str, Template] = {
     "help.stop": "end a session; what is pushed stays",
     "help.cancel": "end the prompt in work; the session goes on",
     "help.pr": "open the pull request",
+    "help.handover": "give a session to somebody else (in its thread: `!handover @name`)",
+    "help.extend": "let a session that would soon stop itself stay longer",
     "help.retry": "run the last failed or kept prompt again",
     "help.forget": "take a session that is over out of DevFlow's memory",
     "help.help": "this page",
@@ -285,7 +319,8 @@ TEXTS: dict[str, Template] = {
         "or use *Work on this* on a message: each begins a session there. The repository may be left out."
     ),
     "help.thread": (
-        "*In a session's thread* every reply goes to the agent as a prompt. "
+        "*In a session's thread* every reply goes to the agent as a prompt; once several people speak there, "
+        "those that mention DevFlow do (`!listen all` and `!listen mentions` change it). "
         "`!stop`, `!cancel`, `!pr`, `!status`, `!retry` and `!help` do the same as the commands. "
         "A reply that begins with `!aside` or by naming a person is for people; the agent sees it with the next "
         "prompt, as context."
@@ -347,6 +382,7 @@ TEXTS: dict[str, Template] = {
     "accepted.pr": "Opening the pull request…",
     "accepted.pr_open": "{pull_request} is open already.",
     "accepted.cancel": "Cancelling…",
+    "accepted.extend": "It stays longer.",
     "accepted.retry": "Retrying…",
     "accepted.other": "It will be done…",
     "start.slowly": (
@@ -437,6 +473,7 @@ TEXTS: dict[str, Template] = {
     "over.stop": "{happened}, so there is nothing to stop.",
     "over.cancel": "{happened}, so nothing is being worked on.",
     "over.retry": "{happened}, and cannot be started again just now.",
+    "over.extend": "{happened}, so there is nothing to extend.",
     "over.pr": "{happened}, and no pull request can be opened just now.",
     "over.prompt": "{happened}, so the prompt was not taken.",
     "over.other": "{happened}, so that was not done.",
@@ -444,7 +481,6 @@ TEXTS: dict[str, Template] = {
     "over.reply_wakes": "A reply in its thread starts it again.",
     "over.retry_runs": "Retry in its thread runs the last prompt again.",
     # ---- spending
-    "button.extend": "Extend",
     "spending.turn": "this prompt",
     "spending.session": "this session",
     "spending.person": "this person in this month",

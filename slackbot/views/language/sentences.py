@@ -1,0 +1,63 @@
+"""Sentences that were written in English elsewhere: errors, and how prompts and tasks ended. Pure.
+
+They are raised by core and desks, stored with sessions and logged, each for readers of any language; so they stay English
+there, and are known again here by their form. Used by `language.translated`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_FIELD = re.compile(r"\{(\w+)\}")
+_BETWEEN = re.compile(r"(?<=[.?!:)`])\s+(?=[A-Z`])")
+MAX_CHARACTERS = 4_000
+"""Longer texts are an agent's, or a foreign system's."""
+
+
+class Sentences:
+    """One language's translations: English form with fields -> the same in that language."""
+
+    def __init__(self, forms: Mapping[str, str]) -> None:
+        self._exact = {english: text for english, text in forms.items() if not _FIELD.search(english)}
+        self._forms = [(_pattern(english), text) for english, text in forms.items() if _FIELD.search(english)]
+
+    def translated(self, text: str) -> str:
+        """All of it where it is known as a whole, else sentence by sentence; what is not known stays as it is."""
+        if len(text) > MAX_CHARACTERS:
+            return text
+        whole = self._known(text)
+        if whole is not None:
+            return whole
+        told = ""
+        for sentence in _BETWEEN.split(text):
+            known = self._known(sentence)
+            told += ("" if not told or told.endswith("。") else " ") + (sentence if known is None else known)
+        return told if told.replace(" ", "") != text.replace(" ", "") else text
+
+    def _known(self, sentence: str) -> str | None:
+        exact = self._exact.get(sentence)
+        if exact is not None:
+            return exact
+        for pattern, text in self._forms:
+            match = pattern.fullmatch(sentence)
+            if match:
+                values = {name: self._exact.get(value, value) for name, value in match.groupdict().items()}
+                return text.format(**values)
+        return None
+
+
+def _pattern(english: str) -> re.Pattern[str]:
+    parts = _FIELD.split(english)
+    # Literal, name, literal, name, ...: a name that stands twice is the same value.
+    seen: set[str] = set()
+    pattern = ""
+    for number, part in enumerate(parts):
+        if number % 2 == 0:
+            pattern += re.escape(part)
+        elif part in seen:
+            pattern += f"(?P={part})"
+        else:
+            seen.add(part)
+            pattern += f"(?P<{part}>.+?)"
+    return re.compile(pattern)
