@@ -16,6 +16,7 @@ from pathlib import Path
 
 from slackbot.worker.acp_session import AgentFailed
 from slackbot.worker.agent_setup import ModelAccess, Setup, setup_of
+from slackbot.worker.outbound import proxy_variables
 
 __all__ = ["AgentFailed", "Launch", "launch_of", "mode_preference"]
 
@@ -76,6 +77,7 @@ def launch_of(
     path = os.environ.get("PATH", os.defpath)
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     environment |= {"PATH": path, "HOME": str(home), "TERM": "dumb", "PWD": str(home), "GIT_TERMINAL_PROMPT": "0"}
+    environment |= proxy_variables(os.environ)
     environment.setdefault("LANG", "C.UTF-8")
     if agent == SHELL:
         # -P: a file of the checkout named like a module must not be imported in its place.

@@ -23,6 +23,7 @@ import structlog
 
 from slackbot.core.errors import DevflowError, TemporaryError
 from slackbot.worker.confinement import Confinement
+from slackbot.worker.outbound import proxy_variables
 from slackbot.worker.output import Bounded
 from slackbot.worker.processes import kill_session
 
@@ -68,7 +69,7 @@ def editor_environment(home: Path) -> dict[str, str]:
     names = ("PATH", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "DEVFLOW_TASK_ID")
     environment = {name: os.environ[name] for name in names if name in os.environ}
     environment.setdefault("LANG", "C.UTF-8")
-    return {**environment, "HOME": str(home), "TERM": "xterm-256color"}
+    return {**environment, **proxy_variables(os.environ), "HOME": str(home), "TERM": "xterm-256color"}
 
 
 class Editor:

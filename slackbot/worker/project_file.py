@@ -18,6 +18,7 @@ import structlog
 import yaml
 
 from slackbot.worker.confinement import Confinement
+from slackbot.worker.outbound import proxy_variables
 from slackbot.worker.output import Bounded, fenced
 from slackbot.worker.processes import exited, kill_session
 
@@ -107,9 +108,8 @@ def _limits(value: Any) -> tuple[dict[str, int], list[str]]:
 
 async def run(command: str, *, checkout: Path, home: Path, confinement: Confinement, seconds: float) -> Outcome:
     """Runs a command of the file in the checkout, as the agent, for at most so long; all it started ends with it."""
-    names = ("PATH", "LANG", "LC_ALL", "TZ", "DEVFLOW_TASK_ID", "http_proxy", "https_proxy", "no_proxy",
-             "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")  # fmt: skip
-    environment = {name: os.environ[name] for name in names if name in os.environ}
+    names = ("PATH", "LANG", "LC_ALL", "TZ", "DEVFLOW_TASK_ID")
+    environment = {name: os.environ[name] for name in names if name in os.environ} | proxy_variables(os.environ)
     began = time.monotonic()
     process = await asyncio.create_subprocess_exec(
         *confinement.wrap(("/bin/sh", "-e", "-c", command), dies_with_parent=True),

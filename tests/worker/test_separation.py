@@ -23,6 +23,7 @@ from slackbot.core.errors import ConfigError
 from slackbot.worker.checkout import Checkout, CheckoutBroken, Place
 from slackbot.worker.confinement import Confinement, find_confinement
 from slackbot.worker.git import Credentials
+from slackbot.worker.outbound import proxy_variables
 from slackbot.worker.publish import Publisher
 from tests.worker.conftest import BRANCH, session_info
 from tests.worker.git_server import TOKEN, GitServer, git
@@ -225,6 +226,15 @@ def test_a_user_that_cannot_be_changed_to_starts_nothing() -> None:
         with pytest.raises(ConfigError) as caught:
             find_confinement(user)
         assert caught.value.faults[0].startswith("DEVFLOW_AGENT_USER: ")
+
+
+def test_the_agent_goes_out_by_the_workers_proxy() -> None:
+    """In either case of the names, and never for what is on loopback; nothing where there is none."""
+    assert proxy_variables({"PATH": "/bin", "NO_PROXY": "x"}) == {}
+    found = proxy_variables({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "10.0.0.1, .internal"})
+    assert found["https_proxy"] == found["HTTPS_PROXY"] == "http://proxy:3128"
+    assert found["no_proxy"] == found["NO_PROXY"] == "10.0.0.1,.internal,127.0.0.1,localhost,::1"
+    assert "http_proxy" not in found
 
 
 def test_without_a_user_of_its_own() -> None:
