@@ -14,6 +14,7 @@ from tests.e2e.sandbox_process import ADA, SandboxProcess, fetch, turn, until, w
 pytestmark = pytest.mark.browser
 
 PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def link_of(sandbox: SandboxProcess, thread_ts: str, user_id: str = ADA) -> str:
