@@ -19,6 +19,7 @@ from slackbot.adapters.slack import SlackChat
 from slackbot.adapters.socket_mode import open_socket_url
 from slackbot.app import build_store
 from slackbot.check import Finding, Probe, of_error
+from slackbot.check_github import webhook
 from slackbot.check_public import is_devflow, public, web_editor
 from slackbot.config import Settings
 from slackbot.core.errors import ConfigError, DevflowError
@@ -36,7 +37,14 @@ BOT_SCOPES = frozenset(
 )
 """Exactly those of manifest.yml."""
 
-APP_PERMISSIONS = {"contents": "write", "metadata": "read", "pull_requests": "write"}
+APP_PERMISSIONS = {
+    "actions": "read",
+    "checks": "read",
+    "contents": "write",
+    "metadata": "read",
+    "pull_requests": "write",
+    "statuses": "read",
+}
 """What the GitHub App must be given, and every installation must have accepted."""
 
 
@@ -74,6 +82,7 @@ def probes_of(settings: Settings) -> dict[str, Probe]:
         "agent": partial(agent, settings),
         "models": partial(check_models.models, settings),
         "public": partial(public, settings),
+        "webhook": partial(webhook, settings),
         "editor": partial(web_editor, settings),
         "policy": partial(policy, settings),
     }

@@ -17,7 +17,7 @@ from github import Github, GithubException
 from github.GithubException import UnknownObjectException
 from github.Repository import Repository as PyGithubRepository
 
-from slackbot.adapters.github_app import GithubApp, describe_app
+from slackbot.adapters.github_app import AppWebhook, GithubApp, describe_app, describe_webhook
 from slackbot.adapters.github_checks import GithubChecks
 from slackbot.adapters.github_client import Fresh, GithubConnection, web_host
 from slackbot.adapters.github_graphql import Budget
@@ -96,6 +96,10 @@ class GithubCodeHost(GithubRefs, GithubPullRequests, GithubChecks, GithubLists):
     async def describe_app(self) -> GithubApp:
         """The App and where it is installed, asked afresh; for `devflow check`."""
         return await self._run("the App", lambda: describe_app(self._github.app()))
+
+    async def describe_webhook(self) -> AppWebhook:
+        """Where GitHub sends the App's events; for `devflow check`."""
+        return await self._run("the App's webhook", lambda: describe_webhook(self._github.app()))
 
     async def close(self) -> None:
         for kept in (self._repositories, self._lists, self._branches, self._reviewers, self._templates):

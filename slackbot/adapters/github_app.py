@@ -30,6 +30,26 @@ class GithubApp:
     installations: tuple[GithubInstallation, ...]
 
 
+@dataclass(frozen=True)
+class AppWebhook:
+    """Where the App's webhook goes (None: nowhere), in which form, and the events it is subscribed to."""
+
+    url: str | None
+    content_type: str
+    events: frozenset[str]
+
+
+def describe_webhook(client: GithubIntegration) -> AppWebhook:
+    """Two calls. https://docs.github.com/en/rest/apps/webhooks#get-a-webhook-configuration-for-an-app"""
+    _, found = client.requester.requestJsonAndCheck("GET", "/app/hook/config")
+    events = client.get_app().raw_data.get("events") or []
+    return AppWebhook(
+        url=str(found["url"]) if found.get("url") else None,
+        content_type=str(found.get("content_type") or ""),
+        events=frozenset(str(event) for event in events),
+    )
+
+
 def describe_app(client: GithubIntegration) -> GithubApp:
     """Two calls and more (installations come by the hundred). Raises what PyGithub raises."""
     app = client.get_app()

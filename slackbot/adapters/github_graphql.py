@@ -66,10 +66,11 @@ class Budget:
             log.warning("github_points_low", installation_id=installation_id, remaining=remaining)
 
 
-def ask(github: Github, query: str, variables: Mapping[str, Any]) -> Answer:
+def ask(github: Github, query: str, variables: Mapping[str, Any], *, whole: bool = False) -> Answer:
     """Sends the query. Raises what PyGithub raises, also for errors that GitHub puts into an answer of 200.
 
-    An answer that has data keeps it, whatever else is missing: then the caller looks at `errors`.
+    An answer that has data keeps it, whatever else is missing: then the caller looks at `errors`. Not so when it
+    must be `whole`, as that of a change.
     """
     requester = github.requester
     headers, body = requester.requestJsonAndCheck(
@@ -78,7 +79,7 @@ def ask(github: Github, query: str, variables: Mapping[str, Any]) -> Answer:
     if not isinstance(body, dict):
         raise ValueError("no JSON object")
     data, errors = body.get("data"), [one for one in body.get("errors") or [] if isinstance(one, dict)]
-    if data is None or any(one.get("type") == "RATE_LIMITED" for one in errors):
+    if data is None or (whole and errors) or any(one.get("type") == "RATE_LIMITED" for one in errors):
         raise _as_exception(errors, headers)
     if errors:
         kinds = sorted({str(one.get("type") or one.get("message") or "?")[:60] for one in errors})

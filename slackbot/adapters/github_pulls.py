@@ -151,9 +151,9 @@ class GithubPullRequests(GithubCalls):
 
     async def mark_ready_for_review(self, repository: Repository, node_id: str) -> None:
         def ask_ready(github: Github) -> None:
-            ask(github, READY, {"pullRequestId": node_id})
+            ask(github, READY, {"pullRequestId": node_id}, whole=True)
 
-        subject = f"the draft in `{repository.name}`"
+        subject = f"the draft pull request in `{repository.name}`"
         await self._ask_installation(subject, repository.installation_id, ask_ready, write=True, permission=_PERMISSION)
 
     async def merge_options(self, repository: Repository) -> MergeOptions:

@@ -22,6 +22,14 @@ from aiohttp import web
 log = structlog.get_logger()
 
 PATH = "/github/webhook"
+EVENTS = frozenset(
+    {
+        *("check_run", "issue_comment", "pull_request", "pull_request_review", "pull_request_review_comment"),
+        *("pull_request_review_thread", "push", "status"),
+    }
+)
+"""Those an App should be subscribed to. check_suite and workflow_run are taken as well, and say nothing more."""
+
 _DELIVERIES_KEPT = 4096
 _AT_ONCE = 8
 """Bodies are read whole before they can be checked, and one may have 25 MB."""

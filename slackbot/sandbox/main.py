@@ -126,6 +126,7 @@ async def open_sandbox(
         closing.push_async_callback(github.stop)
         await github.start()
         await seed_demo(github)
+        github.send_webhooks(f"http://127.0.0.1:{ports.public}/github/webhook", secrets.webhook_secret)
         local_names = tuple([await _offer(github, path) for path in options.repositories])
     elif options.repositories:
         raise DevflowError("--repo offers a local repository on GitHub's stand-in, but a real GitHub is used.")
@@ -286,6 +287,7 @@ def _bot_environment(
             "GITHUB_API_URL": github.api_url,
             "GITHUB_APP_ID": "1",
             "GITHUB_APP_PRIVATE_KEY": github.private_key_pem,
+            "GITHUB_WEBHOOK_SECRET": secrets.webhook_secret,
         }
     return given
 

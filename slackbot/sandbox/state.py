@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -41,6 +43,11 @@ class Secrets:
     devflow_secret: str
     bot_token: str
     app_token: str
+
+    @property
+    def webhook_secret(self) -> str:
+        """What GitHub's stand-in signs its webhooks with; follows from the one that is kept."""
+        return hmac.new(self.devflow_secret.encode(), b"github webhook", hashlib.sha256).hexdigest()
 
 
 class SandboxState:

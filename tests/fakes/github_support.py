@@ -37,11 +37,13 @@ class Fault:
 
 
 class Faults:
-    """A middleware for `GithubStandIn(middlewares=[faults.middleware])` that also remembers every request."""
+    """A middleware for `GithubStandIn(middlewares=[faults.middleware])` that also remembers every request
+    (`seen`) and the status of what the stand-in itself answered (`answered`)."""
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
         self.seen: list[str] = []
+        self.answered: list[int] = []
 
     def add(
         self,
@@ -71,4 +73,6 @@ class Faults:
                 if fault.after:
                     await handler(request)
                 return fault.make()
-        return await handler(request)
+        response = await handler(request)
+        self.answered.append(response.status)
+        return response

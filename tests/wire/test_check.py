@@ -17,11 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from slackbot import __main__
 from slackbot.adapters.dynamodb_create import create_table
 from slackbot.adapters.github import GithubCodeHost
-from slackbot.adapters.github_app import GithubApp, GithubInstallation
+from slackbot.adapters.github_app import AppWebhook, GithubApp, GithubInstallation
 from slackbot.check import Finding, as_json, check_setup, render, run_probes
 from slackbot.check_probes import APP_PERMISSIONS, BOT_SCOPES
 from slackbot.config import load_settings
 from slackbot.core.errors import PermanentError
+from slackbot.gateway.webhooks import EVENTS, PATH
 from tests.fakes import scripted_dynamodb as dynamo
 from tests.fakes.ecs_endpoint import REGION, EcsEndpoint
 from tests.fakes.moto_dynamodb import new_table_name
@@ -64,6 +65,7 @@ async def test_all_is_well(world: BotWorld, tmp_path: Path) -> None:
         "ok  agent",
         "ok  models",
         "ok  public",
+        "ok  webhook",
         "ok  editor",
         "ok  policy",
     ]
@@ -126,11 +128,15 @@ async def test_what_is_no_key_is_named(world: BotWorld) -> None:
 @pytest.mark.parametrize(
     ("permissions", "installations", "expected"),
     [
-        ({"contents": "read", "metadata": "read"}, [], "!!  GitHub: the App Bot lacks contents: write, pull_requests"),
+        (
+            {**APP_PERMISSIONS, "contents": "read", "pull_requests": "read"},
+            [],
+            "!!  GitHub: the App Bot lacks contents: write, pull_requests",
+        ),
         (APP_PERMISSIONS, [], "!!  GitHub: the App Bot is installed nowhere — Install it: https://x/installations/new"),
         (
             APP_PERMISSIONS,
-            [("acme", {"contents": "write", "metadata": "read"}, False)],
+            [("acme", {**APP_PERMISSIONS, "pull_requests": "read"}, False)],
             "!!  GitHub: the installation on acme lacks pull_requests: write — An owner of acme must accept",
         ),
         (APP_PERMISSIONS, [("acme", APP_PERMISSIONS, True)], "!!  GitHub: the installation on acme is suspended"),
@@ -151,6 +157,36 @@ async def test_permissions_and_installations_that_lack_are_named(
 
     monkeypatch.setattr(GithubCodeHost, "describe_app", told)
     assert any(line.startswith(expected) for line in await lines(world, "GitHub"))
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (
+            AppWebhook(None, "json", EVENTS),
+            "!!  webhook: the App has no webhook — Make it active in ",
+        ),
+        (AppWebhook("https://x/other", "json", EVENTS), "!!  webhook: the App sends its events to https://x/other — "),
+        (AppWebhook(f"https://x{PATH}", "form", EVENTS), "!!  webhook: the App sends its events as form — Choose app"),
+        (
+            AppWebhook(f"https://x{PATH}", "json", EVENTS - {"status"}),
+            "!!  webhook: the App is not subscribed to sta",
+        ),
+        (AppWebhook(f"https://x{PATH}", "json", EVENTS), f"ok  webhook: the App sends its events to https://x{PATH}"),
+    ],
+)
+async def test_where_github_sends_its_events(
+    world: BotWorld, monkeypatch: pytest.MonkeyPatch, told: AppWebhook, expected: str
+) -> None:
+    """Each way in which nothing would come is named."""
+
+    async def describe(self: GithubCodeHost) -> AppWebhook:
+        return told
+
+    monkeypatch.setattr(GithubCodeHost, "describe_webhook", describe)
+    given = {"GITHUB_WEBHOOK_SECRET": "w" * 32, "DEVFLOW_PUBLIC_LISTEN": "127.0.0.1:0"}
+    (line,) = await lines(world, "webhook", **given)
+    assert line.startswith(expected)
 
 
 # ------------------------------------------------------------------------------------------- store

@@ -42,6 +42,7 @@ class AppRoutes:
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get(f"{API_PREFIX}/app", self._get_app)
+        app.router.add_get(f"{API_PREFIX}/app/hook/config", self._hook)
         app.router.add_get(f"{API_PREFIX}/app/installations", self._list_installations)
         app.router.add_get(f"{API_PREFIX}/app/installations/{{id:[0-9]{{1,15}}}}", self._get_installation)
         app.router.add_post(f"{API_PREFIX}/app/installations/{{id:[0-9]{{1,15}}}}/access_tokens", self._mint)
@@ -56,6 +57,14 @@ class AppRoutes:
         _app_only(request)
         installations = len(self._world.store.installed_accounts())
         return web.json_response(shapes.app(base_of(request), self._world.app_id, self._world.app_slug, installations))
+
+    async def _hook(self, request: web.Request) -> web.Response:
+        """https://docs.github.com/en/rest/apps/webhooks#get-a-webhook-configuration-for-an-app"""
+        _app_only(request)
+        if self._world.webhook_url is None:
+            raise not_found()
+        hook = {"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": self._world.webhook_url}
+        return web.json_response(hook)
 
     async def _list_installations(self, request: web.Request) -> web.Response:
         _app_only(request)

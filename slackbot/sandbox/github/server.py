@@ -121,6 +121,7 @@ class GithubStandIn:
     def send_webhooks(self, url: str, secret: str) -> None:
         """From now on what happens is sent there, signed as GitHub signs. Call it after `start`."""
         self._webhook = WebhookSender(self.world, url, secret, lambda: self.url)
+        self.world.webhook_url = url
         self.world.listeners.append(self._webhook.listen)
         self._webhook.start()
 

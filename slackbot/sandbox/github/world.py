@@ -66,6 +66,7 @@ class World:
         self.store = Store(state_dir / "github.sqlite3")
         self._locks: dict[int, asyncio.Lock] = {}
         self.listeners: list[Callable[[Happening], None]] = []
+        self.webhook_url: str | None = None
         self._branches: dict[int, dict[str, str]] = {}
         self._merges: dict[tuple[int, str, str], bool | None] = {}
 
