@@ -71,6 +71,8 @@ class GithubCodeHost(GithubRefs, GithubPullRequests, GithubChecks, GithubLists):
         self._templates = Fresh(FORM_KEPT_SECONDS, FORM_ENTRIES)
         self._tagged = Tagged()
         self._budget = Budget()
+        self._writes_workflows: set[int] = set()
+        """Installations whose owner lets the App change workflow files, as they were last seen."""
         self._app_url = ""
 
     @property
@@ -88,7 +90,10 @@ class GithubCodeHost(GithubRefs, GithubPullRequests, GithubChecks, GithubLists):
 
     async def mint_token(self, repository: Repository) -> AccessToken:
         def mint() -> AccessToken:
-            token, expires_at = self._github.mint(repository.installation_id, _WORKER_PERMISSIONS, repository.name.name)
+            permissions = dict(_WORKER_PERMISSIONS)
+            if repository.installation_id in self._writes_workflows:
+                permissions["workflows"] = "write"
+            token, expires_at = self._github.mint(repository.installation_id, permissions, repository.name.name)
             return AccessToken(token, expires_at)
 
         return await self._run(f"access to `{repository.name}`", mint)
@@ -113,6 +118,8 @@ class GithubCodeHost(GithubRefs, GithubPullRequests, GithubChecks, GithubLists):
         try:
             installation = self._github.app().get_repo_installation(name.owner, name.name)
             installation_id = int(installation.id)
+            granted = (installation.raw_data.get("permissions") or {}).get("workflows") == "write"
+            (self._writes_workflows.add if granted else self._writes_workflows.discard)(installation_id)
         except UnknownObjectException:
             raise self._unknown_or_not_installed(name) from None
 

@@ -22,6 +22,7 @@ log = structlog.get_logger()
 
 _KEPT_BACK_POINTS = 200
 """Of an installation's hourly points, what a look leaves for people's own requests (a merge, a reply)."""
+_NEW_ID = "fullDatabaseId"
 _GONE = frozenset({"NOT_FOUND", "FORBIDDEN"})
 
 
@@ -85,6 +86,16 @@ def ask(github: Github, query: str, variables: Mapping[str, Any], *, whole: bool
         kinds = sorted({str(one.get("type") or one.get("message") or "?")[:60] for one in errors})
         log.info("github_graphql_partial", errors=len(errors), kinds=kinds[:5])
     return Answer(data, {tuple(one.get("path") or ()): str(one.get("type") or "") for one in errors})
+
+
+def older(query: str) -> str:
+    """The query for an Enterprise Server whose schema has no `fullDatabaseId` yet."""
+    return query.replace(_NEW_ID, f"{_NEW_ID}: databaseId")
+
+
+def is_older(error: GithubException) -> bool:
+    """Whether a query was refused for it."""
+    return error.status == 422 and _NEW_ID in str(error.data)
 
 
 def _as_exception(errors: list[dict[str, Any]], headers: Mapping[str, Any]) -> GithubException:

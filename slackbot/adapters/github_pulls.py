@@ -6,8 +6,9 @@ https://docs.github.com/en/rest/pulls/pulls
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import requests
 import structlog
@@ -24,7 +25,7 @@ from slackbot.adapters.github_errors import (
     pull_request_refused,
     translate,
 )
-from slackbot.adapters.github_graphql import Answer, Budget, ask
+from slackbot.adapters.github_graphql import Answer, Budget, ask, is_older, older
 from slackbot.adapters.github_query import (
     LOOK,
     NODES_A_LOOK,
@@ -49,6 +50,7 @@ class GithubPullRequests(GithubCalls):
     """`_budget` remembers when GitHub asked an installation to wait: a look keeps to it, people's own acts do not."""
 
     _budget: Budget
+    _schema_is_older = False
 
     async def open_pull_request(
         self,
@@ -116,7 +118,7 @@ class GithubPullRequests(GithubCalls):
 
     def _look(self, github: Github, installation_id: int, node_ids: list[str]) -> dict[str, PullRequestSnapshot | None]:
         try:
-            answer = ask(github, LOOK, {"ids": node_ids, "threads": THREADS_OF_MANY})
+            answer = self._query(github, LOOK, {"ids": node_ids, "threads": THREADS_OF_MANY})
         except GithubException as error:
             told = translate(error, "the pull requests")
             if isinstance(told, TemporaryError) and told.retry_after_seconds is not None:
@@ -128,6 +130,15 @@ class GithubPullRequests(GithubCalls):
             found |= _looked(answer, index, node_id, node)
         return found
 
+    def _query(self, github: Github, query: str, variables: Mapping[str, Any]) -> Answer:
+        try:
+            return ask(github, older(query) if self._schema_is_older else query, variables)
+        except GithubException as error:
+            if self._schema_is_older or not is_older(error):
+                raise
+        self._schema_is_older = True
+        return ask(github, older(query), variables)
+
     async def get_pull_request_snapshot(self, repository: Repository, number: int) -> PullRequestSnapshot:
         subject = f"pull request #{number} of `{repository.name}`"
         variables = {
@@ -138,7 +149,7 @@ class GithubPullRequests(GithubCalls):
         }
 
         def ask_one(github: Github) -> PullRequestSnapshot:
-            answer = ask(github, ONE, variables)
+            answer = self._query(github, ONE, variables)
             self._budget.read(repository.installation_id, answer.data.get("rateLimit"))
             found = (answer.data.get("repository") or {}).get("pullRequest")
             if not found:

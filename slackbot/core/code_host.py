@@ -322,7 +322,8 @@ class CodeHost(PullRequests, Protocol):
     async def get_pull_request(self, repository: Repository, number: int) -> PullRequest: ...
 
     async def mint_token(self, repository: Repository) -> AccessToken:
-        """A fresh token that can read and write the contents of this repository and nothing else."""
+        """A fresh token that can read and write the contents of this repository and nothing else; its workflow files
+        only where the App was given leave to."""
         ...
 
     async def close(self) -> None: ...

@@ -78,14 +78,16 @@ def test_the_table_is_the_one_the_code_makes() -> None:
 
 def test_the_bot_is_told_settings_that_it_knows() -> None:
     """No variable of the bot is one that nothing reads."""
-    given = {entry["Name"] for entry in entries(BOT["Environment"])} | {entry["Name"] for entry in BOT["Secrets"]}
+    given = {entry["Name"] for entry in entries(BOT["Environment"])} | {
+        entry["Name"] for entry in entries(BOT["Secrets"])
+    }
     assert given - set(Settings.model_fields) == NOT_SETTINGS | (NOT_YET_SETTINGS - set(Settings.model_fields))
 
 
 def test_what_is_secret_comes_from_secrets_manager() -> None:
     """Every secret setting the stack gives is a secret of ECS, and no parameter of one is ever shown."""
     secret = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
-    assert {entry["Name"] for entry in BOT["Secrets"]} <= secret
+    assert {entry["Name"] for entry in entries(BOT["Secrets"])} <= secret
     assert not secret & {entry["Name"] for entry in entries(BOT["Environment"])}
     kept = [
         each["Properties"].get("SecretString") for each in of_type(TEMPLATE, "AWS::SecretsManager::Secret").values()
@@ -94,6 +96,7 @@ def test_what_is_secret_comes_from_secrets_manager() -> None:
     assert len(parameters) == 3
     assert all(TEMPLATE["Parameters"][name]["NoEcho"] is True for name in parameters)
     assert properties("SigningSecret")["GenerateSecretString"]["PasswordLength"] >= 32
+    assert properties("WebhookSecret")["GenerateSecretString"]["PasswordLength"] >= 32
 
 
 def test_the_workers_know_nothing_before_their_launch() -> None:

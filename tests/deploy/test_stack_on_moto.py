@@ -75,7 +75,7 @@ class Deployed:
         (bot,) = (each for each in definition["containerDefinitions"] if each["name"] == "bot")
         # CloudFormation takes AWS::NoValue out of a list, moto leaves None there.
         given = {entry["name"]: entry["value"] for entry in bot["environment"] if entry}
-        for secret in bot["secrets"]:
+        for secret in filter(None, bot["secrets"]):
             given[secret["name"]] = secrets.get_secret_value(SecretId=secret["valueFrom"])["SecretString"]
         ecs.close()
         secrets.close()

@@ -16,7 +16,7 @@ import boto3
 import pytest
 
 from tests.deploy.dockerfile import ROOT
-from tests.deploy.template import as_list, load, parts_of, statements
+from tests.deploy.template import as_list, entries, load, parts_of, statements
 
 TEMPLATE = load()
 SLACKBOT = ROOT / "slackbot"
@@ -179,8 +179,8 @@ def test_execution_roles_do_what_ecs_needs_and_no_more() -> None:
         each for each in statements(TEMPLATE, "BotExecutionRole") if each["Action"] == "secretsmanager:GetSecretValue"
     )
     containers: list[dict[str, Any]] = TEMPLATE["Resources"]["BotTaskDefinition"]["Properties"]["ContainerDefinitions"]
-    given = [entry["ValueFrom"] for inside in containers for entry in inside.get("Secrets", [])]
-    assert sorted(map(str, read["Resource"])) == sorted(map(str, given))
+    given = [entry["ValueFrom"] for inside in containers for entry in entries(inside.get("Secrets"))]
+    assert sorted(map(str, entries(read["Resource"]))) == sorted(str(one) for value in given for one in entries(value))
 
 
 def test_roles_can_be_taken_by_tasks_of_this_account_alone() -> None:

@@ -234,6 +234,17 @@ async def test_enterprise_is_one_host(hub: Hub) -> None:
     assert (await hub.look()).url == f"{hub.stand_in.url}/acme/shop/pull/1"
 
 
+async def test_an_older_enterprise_is_asked_in_its_own_words(hub: Hub) -> None:
+    """One whose schema lacks the large ids refuses the query once; from then on it is asked for the small ones."""
+    message = "Field 'fullDatabaseId' doesn't exist on type 'PullRequestReview'"
+    body = {"errors": [{"message": message, "extensions": {"code": "undefinedField"}}]}
+    hub.faults.faults.append(Fault("POST", GRAPHQL, answer_with(body)))
+    hub.faults.faults.append(Fault("POST", GRAPHQL, answer_with({"data": {"nodes": [None]}}), times=2))
+    for _ in range(2):
+        assert await hub.code_host.look_at_pull_requests(hub.shop.installation_id, [hub.node_id]) == {}
+    assert hub.faults.count("POST", GRAPHQL) == 3
+
+
 @pytest.mark.parametrize(
     ("api_url", "host"),
     [
