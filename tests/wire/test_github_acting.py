@@ -84,6 +84,9 @@ async def test_acting_as_ci(page: Page) -> None:
     hello = await page.code_host.find_repository(HELLO)
     assert failed.check_run_id is not None
     assert (await page.code_host.check_details(hello, failed.check_run_id, 1000)).log_tail == "one\nError: two"
+    assert failed.url is not None
+    async with page.http.get(failed.url) as log:
+        assert "##[error]two" in await log.text()
     await page.do("pending", name="test", kind="check")
     await page.do("pending", name="deploy", kind="status")
     again = {one.name: one for one in (await page.seen()).checks}

@@ -11,11 +11,12 @@ from slackbot.sandbox.github import markdown
 from slackbot.sandbox.github.diff_view import diff_view
 from slackbot.sandbox.github.git_commands import Difference
 from slackbot.sandbox.github.page_actions import ActionPages, find_pull
-from slackbot.sandbox.github.page_base import SAFE_HEADERS, answer, columns, find
+from slackbot.sandbox.github.page_base import SAFE_HEADERS, answer, columns, find, missing
 from slackbot.sandbox.github.page_parts import (
     Child,
     Html,
     ago,
+    badge,
     card,
     commit_list,
     count,
@@ -63,6 +64,7 @@ class PullPages:
         get("/{owner}/{name}/pulls", self._pulls)
         get("/{owner}/{name}/pull/{number:[0-9]{1,9}}.diff", self._pull_diff)
         get("/{owner}/{name}/pull/{number:[0-9]{1,9}}", self._pull)
+        get("/{owner}/{name}/actions/runs/{run:[0-9]{1,15}}/job/{check_id:[0-9]{1,15}}", self._job)
         self._actions.add_to(app)
 
     async def _pulls(self, request: web.Request) -> web.Response:
@@ -127,6 +129,22 @@ class PullPages:
             el("p", said, class_="said", role="alert") if said else None,
             columns(main, side(scene)),
         )
+
+    async def _job(self, request: web.Request) -> web.Response:
+        """Where a check's link leads: its log."""
+        row = find(request, self._world)
+        check = self._world.store.reviews.check(row.id, int(request.match_info["check_id"]))
+        if check is None:
+            raise missing(f"{row.full_name} has no such check, or it has run again since.")
+        kind = {"SUCCESS": "open", "FAILURE": "closed"}.get(check.conclusion or "", "warn")
+        told = badge((check.conclusion or check.status).replace("_", " ").lower(), kind)
+        began = el("span", " · began ", ago(check.started_at, self._world.now()), class_="faint")
+        facts = el("p", told, "on ", link(repository_path(row, "commit", check.head_sha), check.head_sha[:7]), began)
+        pulls = [one for one in self._world.store.pulls(row.id) if one.head_sha == check.head_sha]
+        log = el("pre", el("code", check.log), class_="message") if check.log else el("p", "No log yet.", class_="note")
+        place = heading(row, el("h1", check.name), trail=[("checks", None)])
+        about = card("Pull requests", pull_list(row, pulls, self._world.now())) if pulls else None
+        return answer(f"{check.name} · {row.full_name}", place, facts, card("Log", log), about)
 
     async def _scene(self, request: web.Request, row: RepositoryRow, pull: PullRow, difference: Difference) -> Scene:
         store = self._world.store.reviews
