@@ -5,13 +5,16 @@ against GitHub's own OpenAPI description, and the GraphQL against GitHub's own s
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from graphql import GraphQLSchema, build_schema, parse, validate
 
+from slackbot.adapters.github import GithubCodeHost
 from slackbot.adapters.github_query import LOOK, ONE, READY
+from slackbot.gateway.webhooks import EVENTS
 from slackbot.sandbox.github.graphql_api import schema
 from slackbot.sandbox.github.rest_base import API_PREFIX
 from slackbot.sandbox.github.server import GithubStandIn
@@ -19,6 +22,7 @@ from tests.contract import test_code_host as suite
 from tests.contract import test_code_host_pulls as pulls_suite
 from tests.contract.test_code_host import *  # noqa: F403  its tests run here too
 from tests.contract.test_code_host import Hub, hub, shop  # noqa: F401
+from tests.fakes.github_support import app_key
 from tests.github_schemas.openapi import Exchange, description, published
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -91,3 +95,16 @@ def test_the_stand_ins_schema_is_a_part_of_githubs(github_schema: GraphQLSchema)
             assert set(getattr(shape, "args", {})) <= set(getattr(real, "args", {})), f"{name}.{field}"
         for value in getattr(mine, "values", {}):
             assert value in theirs.values, f"{name}.{value}"  # type: ignore[attr-defined]
+
+
+async def test_what_the_check_asks_of_the_app(checked: Recorder, tmp_path: Path) -> None:
+    """The App, its installations and its webhook, which no suite of the port asks for."""
+    stand_in = GithubStandIn(tmp_path, private_key_pem=app_key(), middlewares=[checked.middleware])
+    await stand_in.start()
+    await stand_in.create_repository("acme/shop")
+    stand_in.send_webhooks("http://127.0.0.1:1/github/webhook", "a secret of sixteen and more")
+    code_host = GithubCodeHost(api_url=stand_in.api_url, app_id=stand_in.app_id, private_key=app_key())
+    assert [one.account for one in (await code_host.describe_app()).installations] == ["acme"]
+    assert (await code_host.describe_webhook()).events >= EVENTS
+    await code_host.close()
+    await stand_in.stop()

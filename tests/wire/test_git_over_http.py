@@ -17,6 +17,7 @@ import pytest
 from slackbot.adapters.github import GithubCodeHost
 from slackbot.core.repository_name import RepositoryName
 from slackbot.sandbox.github.rest_base import token_hash
+from slackbot.sandbox.github.review_store import Rule
 from slackbot.sandbox.github.server import GithubStandIn
 from slackbot.sandbox.github.store import TokenRow
 from tests.fakes.github_support import app_key
@@ -227,6 +228,22 @@ async def test_refs_that_are_not_the_clients(stand_in: GithubStandIn, tmp_path: 
     code, _ = await git("push", "origin", refspec, token=token, cwd=clone)
     assert code != 0
     assert await head_of(stand_in, "shop", "main") is not None
+
+
+async def test_a_protected_branch_takes_pull_requests_only(stand_in: GithubStandIn, tmp_path: Path) -> None:
+    """In GitHub's words; other branches, and refs of other namespaces, are pushed to as before."""
+    token = token_for(stand_in, "shop")
+    clone = await cloned(stand_in, "shop", tmp_path / "c", token)
+    row = stand_in.world.store.repository("acme/shop")
+    assert row is not None
+    stand_in.world.store.reviews.set_rule(row.id, "main", Rule("main", 1, ()))
+    await committed(clone, "ours.txt", "o\n")
+    code, said = await git("push", "origin", "HEAD:main", token=token, cwd=clone)
+    assert code != 0
+    assert "GH006: Protected branch update failed for refs/heads/main" in said
+    for refspec in ("HEAD:refs/heads/mine", "HEAD:refs/devflow/s1"):
+        assert (await git("push", "-q", "origin", refspec, token=token, cwd=clone))[0] == 0
+    assert (await git("fetch", "-q", "origin", "refs/devflow/s1", token=token, cwd=clone))[0] == 0
 
 
 async def test_a_big_push_is_streamed(stand_in: GithubStandIn, tmp_path: Path) -> None:
