@@ -88,7 +88,6 @@ def test_prompts_that_change_nothing_leave_no_branch_behind(sandbox: SandboxProc
         ("start demo/private-uninstalled ls", "not installed"),
         ("start demo/archived ls", "archived"),
         ("start demo/empty ls", "commit"),
-        ("start demo/hello", "There is no prompt"),
         ("start ../../etc/passwd ls", "passwd"),
         ("start https://evil.example/demo/hello ls", "evil.example"),
     ],

@@ -38,13 +38,10 @@ async def refused(person: Person, text: str, *sentences: str) -> None:
         ("start demo/private-uninstalled echo hi", "no repository `demo/private-uninstalled`", "installations/new"),
         ("start demo/archived echo hi", "`demo/archived` is archived", "Unarchive it on GitHub"),
         ("start demo/empty echo hi", "`demo/empty` has no commits yet", "Push a first commit"),
-        ("start demo/hello", "There is no prompt, so nothing was started.", "Say what shall be done"),
-        ("demo/hello    ", "There is no prompt, so nothing was started.", "Say what shall be done"),
         ("start demo/hello base=nosuch echo hi", "`demo/hello` has no branch `nosuch`", "Leave `base=` out"),
         ("start demo/hello base=--upload-pack=x echo", "is not a branch name", "Write `base=main`"),
-        ("start ../../etc/passwd echo hi", "nothing was started", "owner/repo"),
+        ("start ../../etc/passwd echo hi", "Which repository is this for?", "../../etc/passwd echo hi"),
         ("start https://evil.example/demo/hello echo hi", "evil.example", ""),
-        ("start", "Which repository?", "Write `/devflow start owner/repo what to do`"),
     ],
 )
 async def test_what_cannot_be_started_is_refused_before_anything_is_seen(
@@ -94,6 +91,7 @@ async def test_guests_strangers_and_bots_get_nothing(world: BotWorld, facts: dic
     assert beside.told_in(thread).count(sentence) == 2, "once for all replies, once for the button"
     assert [turn["prompt"] for turn in thread.turns()] == ["echo hi", "mine"]
     assert thread.item()["status"] == "starting"
+    await until(thread.requests, "its launch, which the next test shall not count")
 
 
 async def test_a_channel_shared_with_others_is_refused(world: BotWorld) -> None:
@@ -180,8 +178,7 @@ async def test_a_reply_in_a_thread_that_is_no_session_is_none_of_ours(world: Bot
     thread = SessionThread(world, ada.channel_id, ts)
     reply = await ada.says(thread, "!stop")
     await ada.says(thread, "start demo/hello echo hi")
-    await ada.says(thread, f"<@{BOT}> echo hi")
-    # The session that follows is stored after those three were seen.
+    # The session that follows is stored after those two were seen.
     other = await ada.starts("demo/hello", "echo hi")
     mine = await ada.says(other, "mine")
     await until(lambda: other.marks(mine) == {"eyes"}, "a prompt of a session")
