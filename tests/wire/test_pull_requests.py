@@ -65,12 +65,36 @@ async def test_from_the_form_to_the_merge(world: BotWorld) -> None:
     await worker.works("# Say hello\n\nIt says so now.", **await pushed(world, thread))
     await thread.turn(1, "answered")
 
-    reviewer = {"text": {"type": "plain_text", "text": "grace"}, "value": "grace"}
-    view = await ada.opens_pull_request(thread, title="A better title", reviewers=[reviewer])
+    await ada.presses(thread, "Open PR")
+    people = world.slack.people
+    view = (await until(lambda: people.open_views(ada.user_id), "the form"))[-1]
+    offered = await people.options(ada.user_id, "pull_request_reviewers", "gr", view_id=view["id"])
+    assert [option["value"] for option in offered] == ["grace"]
+    bases = await people.options(ada.user_id, "pull_request_base", "", view_id=view["id"])
+    assert [option["value"] for option in bases] == ["main"], "the session's own branch is none"
+    draft = {"text": {"type": "plain_text", "text": "A draft"}, "value": "draft"}
+    nowhere = {**bases[0], "value": "nowhere"}
+    given = {
+        "title": "A better title",
+        "reviewers": offered,
+        "kind": {"selected_option": draft},
+        "base": {"selected_option": nowhere},
+    }
+
+    def filled_in() -> dict[str, Any]:
+        return {f"pull_request_{name}": {f"pull_request_{name}": value} for name, value in given.items()}
+
+    refused = await people.submit_view(ada.user_id, view["id"], filled_in())
+    assert list(refused["errors"]) == ["pull_request_base"], "the form stays, with what was typed"
+    given["base"] = {"selected_option": bases[0]}
+    sent = await people.submit_view(ada.user_id, view["id"], filled_in())
+    assert sent["ok"], sent
     fields = {block["block_id"]: block["element"] for block in view["blocks"]}
     assert fields["pull_request_title"]["initial_value"] == "Say hello"
     assert "## Checklist" in fields["pull_request_body"]["initial_value"]
-    await card_says(thread, "Pull request #1> is open", "A better title", f"asked for by <@{ada.user_id}>")
+    await card_says(thread, "Pull request #1> is a draft", "A better title", f"asked for by <@{ada.user_id}>")
+    await ada.presses(thread, "Ready for review")
+    await card_says(thread, "Pull request #1> is open")
     hub = Hub(world, repository)
     assert hub.pull.title == "A better title"
     assert f"<!-- devflow-session: {thread.session_id} -->" in hub.pull.body
