@@ -116,9 +116,9 @@ async def test_a_hundred_that_nothing_happens_to_cost_few_calls(world: PullReque
     assert {name: item["write_version"] for name, item in world.store.items.items()} == versions
     hour = len(world.code_host.looks)
     world.clock += 2 * 86_400
-    for _ in range(int(3600 / TICK_SECONDS)):
+    for _ in range(20):
         await world.look(watch, engine)
-    assert len(world.code_host.looks) - hour < hour / 2, "the longer nothing moves, the more rarely"
+    assert len(world.code_host.looks) - hour <= 3, "the longer nothing moves, the more rarely"
 
 
 async def test_the_card_follows_and_each_thing_is_told_once(world: PullRequestWorld) -> None:
