@@ -18,6 +18,7 @@ from slackbot.listeners.told import Told
 from slackbot.pull_request_desk import PullRequestDesk
 from slackbot.views import action_ids
 from slackbot.views import pull_request_form as form
+from slackbot.views.language import translated
 from slackbot.views.view import View
 
 log = structlog.get_logger()
@@ -63,7 +64,7 @@ def register(app: AsyncApp, desk: PullRequestDesk, told: Told) -> None:
             raise
         except DevflowError as error:
             # The form stays, with what was typed.
-            errors = {form.TITLE: f"{error.summary} {error.remedy}".strip()}
+            errors = {form.TITLE: _sentence(error, await desk.language(user_id))}
             log.info("refused", where="form", why=error.summary)
         await (ack(response_action="errors", errors=errors) if errors else ack())
 
@@ -79,7 +80,8 @@ def register(app: AsyncApp, desk: PullRequestDesk, told: Told) -> None:
             raise
         except DevflowError as error:
             log.info("refused", where="form", why=error.summary)
-            await ack(response_action="errors", errors={form.METHOD: f"{error.summary} {error.remedy}".strip()})
+            told_in = await desk.language(user_id)
+            await ack(response_action="errors", errors={form.METHOD: _sentence(error, told_in)})
             return
         await ack()
 
@@ -95,6 +97,11 @@ def register(app: AsyncApp, desk: PullRequestDesk, told: Told) -> None:
     app.view(form.MERGE_CALLBACK)(merge_submitted)
     app.options(form.BASE)(branches)
     app.options(form.REVIEWERS)(reviewers)
+
+
+def _sentence(error: DevflowError, language: str) -> str:
+    """What went wrong, for the small line under a field of a form."""
+    return f"{translated(language, error.summary)} {translated(language, error.remedy)}".strip()
 
 
 async def _offered(

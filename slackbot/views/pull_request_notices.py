@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from slackbot.core.session import Notice, Session
 from slackbot.views.blocks import Block, context, section
-from slackbot.views.language import say
+from slackbot.views.language import say, translated
 from slackbot.views.view import View
 from slackbot.views.words import code, joined, link, mention, pull_request_link, shown, shown_line
 
@@ -82,8 +82,8 @@ def _unwatched(session: Session, notice: Notice) -> View:
 def _act_refused(session: Session, notice: Notice) -> View:
     language = session.language
     what = say(language, _NOT_DONE.get(notice.values.get("action", ""), "pr_news.not_that"))
-    summary = shown(notice.values.get("summary") or say(language, "words.no_reason"), 1_500)
-    remedy = shown(notice.values.get("remedy", ""), 800)
+    why = translated(language, notice.values.get("summary", "")) or say(language, "words.no_reason")
+    summary, remedy = shown(why, 1_500), shown(translated(language, notice.values.get("remedy", "")), 800)
     told = joined(say(language, "pr_news.not_done", what=what), summary, remedy)
     return View(f"{what}: {summary}"[:600], [section(told)])
 
