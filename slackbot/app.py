@@ -45,6 +45,7 @@ from slackbot.gateway.models_api import ModelsApi
 from slackbot.gateway.models_desk import ModelsDesk
 from slackbot.gateway.public import PublicRoutes, PublicServer
 from slackbot.gateway.server import Gateway, listen
+from slackbot.gateway.turn_desk import TurnDesk
 from slackbot.gateway.webhooks import GithubWebhook
 from slackbot.gateway.worker_api import WorkerApi
 from slackbot.gateway.worker_desk import EditorTerms, WorkerDesk, WorkerTerms
@@ -222,14 +223,25 @@ async def run_bot(
             chat=chat,
             code_host=code_host,
             board=board,
-            terms=WorkerTerms(limits_of=limits_of, editors=editors),
+            terms=WorkerTerms(
+                limits_of=limits_of,
+                editors=editors,
+                permissions_of=functools.partial(policies.permissions_of, permissions=settings.permissions),
+            ),
             audit=audit,
             models=models,
             secrets=settings.secrets(),
             long_poll_seconds=pace.long_poll,
         )
+        turns = TurnDesk(
+            engine=engine,
+            chat=chat,
+            limits_of=limits_of,
+            secrets=settings.secrets(),
+            long_poll_seconds=pace.long_poll,
+        )
         gateway = Gateway(
-            WorkerApi(desk, secret=secret),
+            WorkerApi(desk, turns, secret=secret),
             ModelsApi(models, secret=secret),
             listening,
             is_ready=lambda: _is_ready(keeper, store),
@@ -281,6 +293,7 @@ async def run_bot(
         told = Told(chat)
         closing.push_async_callback(ending.drain, told.drain, 2.0)
         watch = ChannelWatch(engine=engine, store=store, chat=chat)
+        closing.push_async_callback(ending.drain, desks.answers.drain, 2.0)
         listeners.register(app, desks, told, watch)
         catch_up = CatchUp(
             engine=engine,

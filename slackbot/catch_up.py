@@ -116,6 +116,7 @@ class CatchUp:
                 user_id=message.user_id or "",
                 text=message.text,
                 root_is_ours=True,
+                files=message.files,
             )
             log.info("reply_found", session_id=session_id, message_ts=message.ts)
             await self._hear(reply)

@@ -118,6 +118,11 @@ class Settings(BaseModel):
     """A working day: longer than that a task is more often forgotten than used."""
     DEVFLOW_TURN_SECONDS: int = Field(default=3600, ge=5)
     """A turn longer than that is cancelled."""
+    DEVFLOW_PERMISSIONS: Literal["ask", "edits", "all"] | None = None
+    """What an agent may do unasked: `all`; `edits` = reading and editing; `ask` = nothing of what it asks leave for.
+    Unset: `all` with `ecs`, where the task is the fence, `edits` with `local`, where there is none."""
+    DEVFLOW_PERMISSION_SECONDS: int = Field(default=900, ge=5)
+    """How long an agent waits for an answer; after that it is a no."""
     DEVFLOW_RECONCILE_SECONDS: float = Field(default=10, gt=0)
     """How often tasks are looked at; one DescribeTasks call for each hundred of them."""
     DEVFLOW_PULL_REQUEST_SECONDS: float = Field(default=30, gt=0)
@@ -154,6 +159,7 @@ class Settings(BaseModel):
     def limits(self) -> Limits:
         return Limits(
             turn_seconds=self.DEVFLOW_TURN_SECONDS,
+            permission_seconds=self.DEVFLOW_PERMISSION_SECONDS,
             idle_seconds=self.DEVFLOW_IDLE_SECONDS,
             max_session_seconds=self.DEVFLOW_MAX_SESSION_SECONDS,
         )
@@ -161,6 +167,10 @@ class Settings(BaseModel):
     @property
     def pull_request_terms(self) -> PullRequestTerms:
         return PullRequestTerms(may_merge=self.DEVFLOW_MERGE, auto_fixes=self.DEVFLOW_AUTO_FIX)
+
+    @property
+    def permissions(self) -> str:
+        return self.DEVFLOW_PERMISSIONS or ("edits" if self.DEVFLOW_TASKS == "local" else "all")
 
     @property
     def gateway_address(self) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from slackbot.address_desk import AddressDesk
 from slackbot.admission import Admission
+from slackbot.answer_desk import AnswerDesk
 from slackbot.audit import AuditLog
 from slackbot.core.ports import Chat, CodeHost, SessionStore
 from slackbot.core.repository_policy import Policies
@@ -55,6 +56,8 @@ class Desks:
     pull_requests: PullRequestDesk
     """Forms and buttons of pull requests."""
     home: HomeDesk
+    answers: AnswerDesk
+    """What an answer changed, and what the agent asks."""
 
 
 def open_desks(
@@ -142,6 +145,14 @@ def open_desks(
     )
     home = HomeDesk(engine=engine, chat=chat, admission=admission, front=front, finder=finder)
     listen = ListenDesk(front=front, chat=chat)
+    answers = AnswerDesk(engine=engine, front_desk=front, chat=chat, code_host=code_host)
     return Desks(
-        front=front, start=start, form=form, address=address, pull_requests=pull_requests, home=home, listen=listen
+        front=front,
+        start=start,
+        form=form,
+        address=address,
+        pull_requests=pull_requests,
+        home=home,
+        listen=listen,
+        answers=answers,
     )

@@ -20,6 +20,7 @@ from slackbot.core import command_text as ct
 from slackbot.core import events as ev
 from slackbot.core import listening
 from slackbot.core.access import Action, check_action
+from slackbot.core.attachments import FILES_ALONE, Attached, choose
 from slackbot.core.errors import DevflowError, IllegalTransition, Refused, TemporaryError, UsageError
 from slackbot.core.ports import SessionStore
 from slackbot.core.session import Session, derive_session_id
@@ -32,6 +33,7 @@ from slackbot.hand_over_desk import HandOverDesk
 from slackbot.session_finder import SessionFinder, is_session_id
 from slackbot.session_start import LostRoot, SessionStarter
 from slackbot.start_desk import StartDesk
+from slackbot.views.attachments import files_left_out
 from slackbot.views.editor import editor_link
 from slackbot.views.errors import illegal
 from slackbot.views.hand_over import has_it, to_whom
@@ -60,6 +62,7 @@ class Reply:
     root_is_ours: bool | None = None
     addressed: bool = False
     """Its author said that DevFlow is meant, though the text does not name it."""
+    files: tuple[Attached, ...] = ()
 
 
 class FrontDesk:
@@ -174,7 +177,8 @@ class FrontDesk:
             # That limit is the administrator's.
             action = Action.RAISE_LIMIT
         check_action(action, user_id, session.user_id, self._admission.policy)
-        launches = verb == "retry" and not session.status.is_live and session.retryable_turn(message_ts) is not None
+        wakes = (verb == "retry" and session.retryable_turn(message_ts) is not None) or verb == "undo"
+        launches = wakes and not session.status.is_live
         try:
             wish = Wish(user_id, press_id, message_ts, value, self._engine.limits_of(session.repository))
             async with self._place_if(launches, session):
@@ -264,7 +268,10 @@ class FrontDesk:
         if session is None and lost is None:
             return None
         said = ct.parse_reply(reply.text, self._bot_user_id)
-        if isinstance(said, ct.Nothing):
+        files, left_out = choose(reply.files)
+        if isinstance(said, ct.Nothing) and files:
+            said = ct.Prompt(FILES_ALONE)
+        if isinstance(said, ct.Nothing) and not left_out:
             return None
         if recalled is not None and not isinstance(said, ct.Prompt):
             raise Overtaken
@@ -285,6 +292,8 @@ class FrontDesk:
         if isinstance(said, ct.Aside):
             await self._engine.handle(session.session_id, ev.AsideSaid(said.text, turn_id, reply.user_id), read=session)
             return None
+        if isinstance(said, ct.Nothing):
+            return files_left_out(left_out, language=await self.language(reply.user_id))
         mentioned = reply.addressed or self._names_us(reply)
         is_prompt = listening.is_prompt(session, reply.user_id, mentioned=mentioned)
         wakes = not session.status.is_live and session.ended is not None and session.ended.by.wakes_on_reply
@@ -294,6 +303,7 @@ class FrontDesk:
             prompt=said.text,
             prompt_ts=reply.message_ts,
             mentioned=mentioned,
+            files=tuple(file.entry() for file in files),
         )
         if recalled is not None:
             session = await self._engine.handle_recalled(recalled, event)
@@ -303,7 +313,9 @@ class FrontDesk:
         # Said once this is acknowledged: Slack need not wait for a log file.
         is_talk = session.turn(turn_id) is None and turn_id in session.heard
         asyncio.get_running_loop().call_soon(_say_stored, session.session_id, turn_id, reply.user_id, is_talk)
-        return await self._overheard(session, reply) if is_talk else None
+        if is_talk:
+            return await self._overheard(session, reply)
+        return files_left_out(left_out, language=await self.language(reply.user_id)) if left_out else None
 
     def _names_us(self, reply: Reply) -> bool:
         return f"<@{self._bot_user_id}" in reply.text
@@ -362,6 +374,16 @@ class FrontDesk:
         """A button on a message in a session's thread. Where it stands says which session is meant, not its value."""
         with self.refusals_audited(verb, user_id, channel_id, thread_ts):
             return await self._press(verb, user_id, channel_id, thread_ts, press_id, message_ts, value)
+
+    async def session_pressed(self, action: Action, user_id: str, channel_id: str, thread_ts: str) -> Session | None:
+        """The session of the thread a button stands in, for a person who may do `action` there."""
+        with self.refusals_audited(action, user_id, channel_id, thread_ts):
+            await self._admission.person(user_id)
+            await self._admission.channel(channel_id, must_post=False)
+            session = await self.session_of_thread(channel_id, thread_ts)
+            if session is not None:
+                check_action(action, user_id, session.user_id, self._admission.policy)
+            return session
 
     @contextmanager
     def refusals_audited(

@@ -22,6 +22,7 @@ from slackbot.engine import NotYet
 from slackbot.progress_board import ProgressBoard
 from slackbot.pull_request_acts import PullRequestActs, TermsOf
 from slackbot.pull_request_cards import PullRequestCards
+from slackbot.question_writer import QuestionWriter
 from slackbot.thread_writer import ThreadWriter
 
 log = structlog.get_logger()
@@ -55,6 +56,7 @@ class Performer:
         self._worker = worker
         self._policies = policies
         self._writer = ThreadWriter(chat, board)
+        self._questions = QuestionWriter(chat, self._writer)
         self._cards = PullRequestCards(chat, self._writer)
         self._pull_requests = PullRequestActs(code_host, chat, terms_of)
 
@@ -75,6 +77,10 @@ class Performer:
                     return await self._writer.post_warning(effect, session, first=first)
                 case fx.RemoveWarning():
                     return await self._writer.remove_warning(effect, session)
+                case fx.ShowPermission():
+                    return await self._questions.show(effect, session, first=first)
+                case fx.ClosePermission():
+                    return await self._questions.close(effect, session)
                 case fx.MakeBranch():
                     return await self._make_branch(effect, session)
                 case fx.RunTask():

@@ -13,6 +13,7 @@ import structlog
 
 from slackbot.admission import Admission
 from slackbot.core.agent_names import AGENT_NAMES
+from slackbot.core.attachments import choose
 from slackbot.core.clipping import MAX_PROMPT_BYTES, clip
 from slackbot.core.errors import DevflowError, PermanentError, Refused, TemporaryError
 from slackbot.core.naming import branch_name_for
@@ -34,6 +35,7 @@ from slackbot.core.start_request import StartRequest
 from slackbot.engine import Engine
 from slackbot.session_limits import Place, SessionLimits
 from slackbot.start_checks import StartChecks
+from slackbot.views.attachments import files_left_out
 from slackbot.views.card import (
     MAX_PROMPT,
     ROOT_EVENT_TYPE,
@@ -313,8 +315,26 @@ class SessionStarter:
             prompt_file=file_id if shortened else None,
             context=request.context,
             shortened=shortened,
+            files=await self._files_of(request, thread.thread_ts),
         )
         return replace(session, history=(first,))
+
+    async def _files_of(self, request: StartRequest, thread_ts: str) -> tuple[dict[str, str | int], ...]:
+        """What is attached to the message that the session begins from."""
+        if request.prompt_ts is None:
+            return ()
+        try:
+            message = await self._chat.get_message(request.channel_id, thread_ts, request.prompt_ts)
+            files, left_out = choose(message.files if message is not None else ())
+            if left_out:
+                view = files_left_out(left_out, language=await self._admission.language(request.user_id))
+                await self._chat.post_ephemeral(
+                    request.channel_id, request.user_id, text=view.text, blocks=view.blocks, thread_ts=thread_ts
+                )
+        except DevflowError as error:
+            log.warning("files_not_read", channel_id=request.channel_id, why=error.summary)
+            return ()
+        return tuple(file.entry() for file in files)
 
     async def _take_back(self, session: Session) -> None:
         thread = session.thread

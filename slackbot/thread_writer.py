@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
 import structlog
@@ -133,6 +134,9 @@ class ThreadWriter:
         if turn is None:
             return None
         ts = await self.post_answer(session, turn, full_text=None, look_first=not first)
+        undone = session.turn(turn.undoes) if turn.undoes and turn.commit_sha else None
+        if undone is not None:
+            await self._redraw_answers(session, [undone])
         return ev.AnswerPosted(turn_id=turn.turn_id, response_ts=ts)
 
     async def post_answer(self, session: Session, turn: Turn, *, full_text: str | None, look_first: bool) -> str:
@@ -201,8 +205,13 @@ class ThreadWriter:
 
     async def refresh_answers(self, session: Session) -> None:
         """The latest answers that offered to open a pull request now lead to it."""
-        offered = [turn for turn in session.history if turn.commit_sha and turn.response_ts and not turn.shortened]
-        for turn in offered[-_REFRESHED:]:
+        await self._redraw_answers(session, [turn for turn in session.history if turn.commit_sha][-_REFRESHED:])
+
+    async def _redraw_answers(self, session: Session, turns: Sequence[Turn]) -> None:
+        """Answers whose buttons have changed; one that is not stored whole stays as it is."""
+        for turn in turns:
+            if not turn.response_ts or turn.shortened:
+                continue
             made, channel_id, ts = answer(session, turn), session.thread.channel_id, turn.response_ts or ""
             try:
                 await self._chat.update_message(

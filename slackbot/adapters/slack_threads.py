@@ -15,6 +15,7 @@ import structlog
 from slackbot.adapters.slack_client import SlackConnection
 from slackbot.adapters.slack_directory import BotIdentity
 from slackbot.adapters.slack_errors import error_code
+from slackbot.core.attachments import attached_of
 from slackbot.core.errors import DevflowError
 from slackbot.core.ports import Message
 
@@ -112,6 +113,7 @@ def message_from(raw: Mapping[str, Any]) -> Message:
         thread_ts=text_or_none(raw.get("thread_ts")),
         metadata=metadata if isinstance(metadata, Mapping) else None,
         subtype=text_or_none(raw.get("subtype")),
+        files=attached_of(raw.get("files")),
     )
 
 

@@ -33,6 +33,7 @@ def acts_of(before: Session | None, after: Session) -> list[Act]:
         return [_requested(after)]
     return [
         *_of_turns(before, after),
+        *_of_permissions(before, after),
         *_of_models(before, after),
         *_of_owner(before, after),
         *_of_stay(before, after),
@@ -65,9 +66,31 @@ def _of_turns(before: Session, after: Session) -> Iterator[Act]:
             details: dict[str, str | int | bool | None] = {"turn_id": turn.turn_id}
             if turn.state.is_ended:
                 details["kept"] = True
-            yield Act("prompt_accepted" if is_prompt else "retried", turn.user_id, details)
+            if turn.undoes is not None:
+                details["undoes"] = turn.undoes
+            if turn.files:
+                details["files"] = len(turn.files)
+            what = "prompt_accepted" if is_prompt else "undo_requested" if turn.undoes else "retried"
+            yield Act(what, turn.user_id, details)
         if turn.cancelled_by is not None and (earlier is None or earlier.cancelled_by is None):
             yield Act("cancelled", _canceller(turn), {"turn_id": turn.turn_id})
+
+
+def _of_permissions(before: Session, after: Session) -> Iterator[Act]:
+    """What the agent asked leave for, and who gave it; not the command itself, which may hold anything."""
+    for question in after.permissions:
+        earlier = before.permission(question.permission_id)
+        about: dict[str, str | int | bool | None] = {
+            "permission_id": question.permission_id,
+            "turn_id": question.turn_id,
+            "kind": question.kind,
+        }
+        if earlier is None:
+            yield Act("permission_asked", DEVFLOW, about)
+        if question.outcome is not None and (earlier is None or earlier.outcome is None):
+            chosen = next((each for each in question.options if each.get("option_id") == question.option_id), {})
+            about |= {"outcome": question.outcome, "answer": chosen.get("kind")}
+            yield Act("permission_settled", question.answered_by or DEVFLOW, about)
 
 
 def _of_models(before: Session, after: Session) -> Iterator[Act]:

@@ -155,11 +155,11 @@ class RetryRequested(Event):
 
 @dataclass(frozen=True)
 class UndoRequested(Event):
-    """Take back what the turn whose end `message_ts` tells has pushed; `turn_id` names the press of the button."""
+    """Take back what the turn `undoes` has pushed; `turn_id` names the press of the button."""
 
     turn_id: str
     user_id: str
-    message_ts: str | None
+    undoes: str
 
     @property
     def request_id(self) -> str:

@@ -6,6 +6,8 @@ mark of their own (`Turn.joined_to`), and end as it ends. Used by `core.turn_rul
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from slackbot.core import events as ev
 from slackbot.core.errors import UsageError
 from slackbot.core.session import Session, Turn, TurnState
@@ -93,3 +95,8 @@ def hurry(session: Session, event: ev.PromptHurried, now: int) -> Session:
     if working is None or working.cancelled_at is not None:
         return hurried
     return hurried.with_turn(replace(working, cancelled_by=event.user_id, cancelled_at=now))
+
+
+def files_of(session: Session, turn: Turn) -> tuple[Mapping[str, str | int], ...]:
+    """What was attached to the prompts that are worked on with `turn`, in the order in which the agent gets it."""
+    return tuple(file for each in (turn, *joined_with(session, turn)) for file in each.files)

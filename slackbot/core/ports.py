@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from slackbot.core.attachments import Attached
 from slackbot.core.code_host import (
     AccessToken as AccessToken,
 )
@@ -209,6 +210,7 @@ class Message:
     thread_ts: str | None = None
     metadata: Mapping[str, Any] | None = None
     subtype: str | None = None
+    files: tuple[Attached, ...] = ()
 
 
 @dataclass(frozen=True)

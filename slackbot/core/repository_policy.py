@@ -23,6 +23,9 @@ from slackbot.core.values import replace
 LIMITS = {"turn_seconds": 5, "idle_seconds": 10, "max_session_seconds": 60}
 """Each limit with the least it may be, in seconds; the same as those of the settings."""
 
+PERMISSIONS = ("ask", "edits", "all")
+"""What an agent may do without asking: nothing it asks leave for, reading and editing, everything."""
+
 FARGATE_MEMORY = {
     256: (512, 1024, 2048),
     512: range(1024, 4096 + 1, 1024),
@@ -66,6 +69,8 @@ class RepositoryPolicy:
     """Which model the agent uses where nobody names one."""
     mode: str | None = None
     """Which of the agent's modes is set where nobody names one."""
+    permissions: str | None = None
+    """What an agent may do without asking: `ask`, `edits`, `all`."""
     channels: tuple[str, ...] | None = None
     limits: tuple[tuple[str, int], ...] = ()
     """Names of `LIMITS` and seconds."""
@@ -112,6 +117,11 @@ class Policies:
     def agent_of(self, name: RepositoryName) -> str | None:
         rule = self.of(name)
         return rule.agent if rule is not None else None
+
+    def permissions_of(self, name: RepositoryName, permissions: str) -> str:
+        """`permissions`, unless a rule says otherwise."""
+        rule = self.of(name)
+        return rule.permissions if rule is not None and rule.permissions else permissions
 
     def check_channel(self, name: RepositoryName, channel_id: str) -> None:
         """`Refused` when the repository's rule names channels, and this is none of them."""
@@ -176,6 +186,7 @@ class _Reader:
             agent=self._text(number, table, "agent", _is_command, "an agent's name or a command line"),
             model=self._text(number, table, "model", is_choice, "the id of a model"),
             mode=self._text(number, table, "mode", is_choice, "the id of one of the agent's modes"),
+            permissions=self._text(number, table, "permissions", PERMISSIONS.__contains__, "`ask`, `edits` or `all`"),
             channels=self._channels(number, table),
             limits=self._limits(number, table),
             push=self._text(number, table, "push", PUSHES.__contains__, " or ".join(f'"{one}"' for one in PUSHES)),
@@ -274,6 +285,7 @@ _KEYS = (
     "agent",
     "model",
     "mode",
+    "permissions",
     "channels",
     "limits",
     "push",

@@ -12,11 +12,11 @@ from slackbot.core.session_rules import launch_again
 
 
 def undo_requested(session: Session, event: ev.UndoRequested, now: int) -> Session:
-    """Queues the undoing of the turn whose end `message_ts` tells; wakes a session that is over."""
+    """Queues the undoing of a turn; wakes a session that is over."""
     if turn_rules.is_known(session, event.turn_id, None):
         return session
-    target = undoable_turn(session, event.message_ts)
-    if target is None:
+    target = session.turn(event.undoes)
+    if target is None or not target.commit_sha:
         raise UsageError("This prompt pushed no commit, so there is nothing to undo.", "Name the commit to the agent.")
     before = undoing(session, target)
     if before is not None and before.state is TurnState.ANSWERED:
@@ -35,12 +35,6 @@ def undo_requested(session: Session, event: ev.UndoRequested, now: int) -> Sessi
     )
     queued = replace(session, history=(*session.history, turn))
     return queued if session.status.is_live else launch_again(queued, now)
-
-
-def undoable_turn(session: Session, message_ts: str | None) -> Turn | None:
-    """The turn whose end this message tells, where it pushed something."""
-    told = (turn for turn in reversed(session.history) if message_ts and turn.response_ts == message_ts)
-    return next((turn for turn in told if turn.commit_sha), None)
 
 
 def undoing(session: Session, target: Turn) -> Turn | None:

@@ -31,5 +31,6 @@ EVENTS: dict[str, tuple[Action, Callable[[Wish], ev.Event]]] = {
     "listen": (Action.REPLY, lambda wish: ev.ListenRequested(wish.user_id, wish.value, wish.press_id)),
     "extend": (Action.EXTEND, lambda wish: ev.StayExtended(wish.user_id, wish.limits, wish.press_id)),
     "pr": (Action.OPEN_PULL_REQUEST, lambda wish: ev.PullRequestRequested(wish.user_id, wish.press_id)),
+    "undo": (Action.UNDO, lambda wish: ev.UndoRequested(wish.press_id, wish.user_id, wish.value)),
     "retry": (Action.RETRY, lambda wish: ev.RetryRequested(wish.press_id, wish.user_id, wish.message_ts)),
 }

@@ -8,7 +8,9 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from slackbot import worker_protocol as wp
+from slackbot.core.errors import PermanentError
 from slackbot.core.worker_token import WorkerIdentity, verify_worker_token
+from slackbot.gateway.turn_desk import TurnDesk
 from slackbot.gateway.worker_desk import WorkerDesk
 
 M = TypeVar("M", bound=BaseModel)
@@ -25,8 +27,9 @@ class Malformed(Exception):
 class WorkerApi:
     """Routes under /worker/v1. Every one refuses (401) a missing, foreign or forged token before anything else."""
 
-    def __init__(self, desk: WorkerDesk, *, secret: str) -> None:
+    def __init__(self, desk: WorkerDesk, turns: TurnDesk, *, secret: str) -> None:
         self._desk = desk
+        self._turns = turns
         self._secret = secret
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
@@ -37,11 +40,15 @@ class WorkerApi:
         router.add_post(wp.PROGRESS_PATH, self._progress)
         router.add_post(wp.CANCEL_PATH, self._cancel)
         router.add_post(wp.ANSWER_PATH, self._answer)
+        router.add_post(wp.PERMISSION_PATH, self._permission)
+        router.add_get(wp.FILE_PATH, self._file, allow_head=False)
+        router.add_post(wp.SHOWN_PATH, self._shown)
         router.add_post(wp.GITHUB_TOKEN_PATH, self._github_token)
         router.add_post(wp.LEAVING_PATH, self._leaving)
 
     def stop_polls(self) -> None:
         self._desk.stop_polls()
+        self._turns.stop_polls()
 
     async def _session(self, request: web.Request) -> web.Response:
         return _json(await self._desk.session_info(self._identity(request)))
@@ -71,6 +78,40 @@ class WorkerApi:
     async def _answer(self, request: web.Request) -> web.Response:
         identity = self._identity(request)
         await self._desk.answer(identity, request.match_info["turn_id"], await _body(request, wp.Answer))
+        return web.json_response({})
+
+    async def _permission(self, request: web.Request) -> web.Response:
+        identity = self._identity(request)
+        body = await _body(request, wp.PermissionAsk)
+        reply = await self._turns.ask_permission(identity, request.match_info["turn_id"], body)
+        return web.Response(status=204) if reply is None else _json(reply)
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        """The bytes as Slack gives them; what fails after the first of them cuts the connection."""
+        identity, number = self._identity(request), request.match_info["number"]
+        if not (number.isascii() and number.isdigit() and len(number) < 5):
+            raise Malformed(["number"])
+        pieces = await self._turns.attached_file(identity, request.match_info["turn_id"], int(number))
+        first = await anext(pieces, b"")
+        response = web.StreamResponse(headers={"Content-Type": "application/octet-stream", "Cache-Control": "no-store"})
+        await response.prepare(request)
+        await response.write(first)
+        async for piece in pieces:
+            await response.write(piece)
+        await response.write_eof()
+        return response
+
+    async def _shown(self, request: web.Request) -> web.Response:
+        identity = self._identity(request)
+        content = bytearray()
+        async for piece in request.content.iter_chunked(64 * 1024):
+            content += piece
+            if len(content) > wp.MAX_FILE_BYTES:
+                raise PermanentError(f"The file is larger than {wp.MAX_FILE_BYTES // 2**20} MiB.")
+        if not content:
+            raise Malformed(["body"])
+        name = request.query.get("name", "")
+        await self._turns.take_shown(identity, request.match_info["turn_id"], name, bytes(content))
         return web.json_response({})
 
     async def _github_token(self, request: web.Request) -> web.Response:

@@ -18,26 +18,26 @@ from slackbot.audit import AuditLog
 from slackbot.core import events as ev
 from slackbot.core.clipping import MAX_RESPONSE_BYTES, clip
 from slackbot.core.editor_access import door_secret
-from slackbot.core.errors import DevflowError, Fenced, IllegalTransition, NotFound, TemporaryError, ThreadUnreachable
-from slackbot.core.joined_turns import joined_with
+from slackbot.core.errors import DevflowError, IllegalTransition, TemporaryError, ThreadUnreachable
+from slackbot.core.joined_turns import files_of, joined_with
 from slackbot.core.ports import AccessToken, Chat, CodeHost
 from slackbot.core.public_address import PublicAddress
 from slackbot.core.redaction import redact
+from slackbot.core.repository_name import RepositoryName
 from slackbot.core.repository_policy import LimitsOf
 from slackbot.core.session import Session, Status, Turn, TurnState, tried_before
 from slackbot.core.slack_text import leading_mention, plain_text
 from slackbot.core.staying import seconds_left
+from slackbot.core.undo_rules import range_of
 from slackbot.core.worker_token import WorkerIdentity
 from slackbot.engine import Engine
 from slackbot.gateway.models_desk import ModelsDesk
+from slackbot.gateway.worker_sessions import POLL_SECONDS, first_of, live_session, own_session
 from slackbot.performer import Performer
 from slackbot.progress_board import ProgressBoard
 from slackbot.views.progress import ProgressPicture
 
 log = structlog.get_logger()
-
-POLL_SECONDS = 2.0
-"""How often a long poll reads the store: a prompt that came in on another replica is seen so soon."""
 
 MAX_STEPS_BYTES = 4096
 MAX_PROMPT_CHARACTERS = 200_000
@@ -56,6 +56,8 @@ class WorkerTerms:
     """What a worker is told of its limits and of its name in git."""
 
     limits_of: LimitsOf
+    permissions_of: Callable[[RepositoryName], str] = lambda name: "all"
+    """What an agent may do unasked in a repository: `ask`, `edits`, `all`."""
     committer_name: str = "DevFlow"
     committer_email: str = "devflow[bot]@users.noreply.devflow.invalid"
     editors: EditorTerms | None = None
@@ -100,7 +102,7 @@ class WorkerDesk:
         self._stopping.set()
 
     async def session_info(self, identity: WorkerIdentity) -> wp.SessionInfo:
-        session = await self._live(identity)
+        session = await live_session(self._engine, identity)
         repository = await self._code_host.find_repository(session.repository)
         limits = self._terms.limits_of(session.repository)
         editors = self._terms.editors
@@ -127,6 +129,7 @@ class WorkerDesk:
             turn_seconds=limits.turn_seconds,
             max_session_seconds=limits.max_session_seconds,
             editor_secret=door_secret(editors.secret, session.session_id, session.launch) if editors else None,
+            permissions=self._terms.permissions_of(session.repository),
         )
 
     async def ready(self, identity: WorkerIdentity, body: wp.Ready, *, peer: str) -> None:
@@ -146,7 +149,7 @@ class WorkerDesk:
         )
         while True:
             changed = self._engine.changed(identity.session_id)
-            session = await self._live(identity)
+            session = await live_session(self._engine, identity)
             turn = session.working_turn or next(iter(session.waiting_turns), None)
             if turn is not None and session.status is Status.RUNNING:
                 claimed = await self._claimed(identity, turn)
@@ -155,11 +158,11 @@ class WorkerDesk:
             left = until - self._clock()
             if left <= 0 or self._stopping.is_set():
                 return None
-            await _first_of((changed, self._stopping), min(left, POLL_SECONDS))
+            await first_of((changed, self._stopping), min(left, POLL_SECONDS))
 
     async def stay(self, identity: WorkerIdentity, body: wp.Stay) -> wp.StayReply:
         """How long the worker is to stay though a limit it was told is reached: somebody may have extended it."""
-        session = await self._live(identity)
+        session = await live_session(self._engine, identity)
         limits = self._terms.limits_of(session.repository)
         return wp.StayReply(seconds=seconds_left(session, body.reason, limits, self._engine.now()))
 
@@ -172,7 +175,7 @@ class WorkerDesk:
 
     async def progress(self, identity: WorkerIdentity, turn_id: str, body: wp.Progress) -> wp.ProgressReply:
         await self._engine.handle(identity.session_id, ev.WorkerHeard(identity.launch))
-        session = await self._live(identity)
+        session = await live_session(self._engine, identity)
         turn = session.turn(turn_id)
         if turn is None or turn.state is not TurnState.WORKING:
             return wp.ProgressReply(cancel=True, handle=body.handle)
@@ -190,13 +193,13 @@ class WorkerDesk:
         until = self._clock() + self._long_poll_seconds
         while True:
             changed = self._engine.changed(identity.session_id)
-            turn = (await self._live(identity)).turn(turn_id)
+            turn = (await live_session(self._engine, identity)).turn(turn_id)
             if turn is None or turn.state is not TurnState.WORKING or turn.cancelled_at is not None:
                 return wp.ProgressReply(cancel=True)
             left = until - self._clock()
             if left <= 0 or self._stopping.is_set():
                 return None
-            await _first_of((changed, self._stopping), min(left, POLL_SECONDS))
+            await first_of((changed, self._stopping), min(left, POLL_SECONDS))
 
     async def answer(self, identity: WorkerIdentity, turn_id: str, body: wp.Answer) -> None:
         """Stores the answer; it is posted then. One too long to store whole is taken over only once it is posted."""
@@ -207,7 +210,7 @@ class WorkerDesk:
     async def _answer(self, identity: WorkerIdentity, turn_id: str, body: wp.Answer) -> None:
         # First what its models used, so that the answer's line of facts can tell it.
         await self._models.settle(identity.session_id)
-        session = await self._own(identity)
+        session = await own_session(self._engine, identity)
         turn = session.turn(turn_id)
         if turn is None or (turn.state.is_ended and not turn.held):
             return
@@ -225,6 +228,7 @@ class WorkerDesk:
             shortened=shortened,
             held=shortened and session.thread.lost is None,
             commit_sha=body.commit_sha,
+            base_sha=body.base_sha,
             files_changed=body.files_changed,
             additions=body.additions,
             deletions=body.deletions,
@@ -256,7 +260,7 @@ class WorkerDesk:
 
     async def github_token(self, identity: WorkerIdentity) -> wp.GithubToken:
         """A token for the session's repository; also for a worker that packs up after its session was stopped."""
-        session = await self._own(identity)
+        session = await own_session(self._engine, identity)
         if not session.status.is_live and session.ecs_task_arn is None:
             raise IllegalTransition("The session is over, and so is its task.", "The worker must leave.")
         key = (identity.session_id, identity.launch)
@@ -284,21 +288,6 @@ class WorkerDesk:
 
     # ------------------------------------------------------------------------------------ parts
 
-    async def _own(self, identity: WorkerIdentity) -> Session:
-        """The session of this worker, whatever its status; `Fenced` when a newer launch has it."""
-        session = await self._engine.load(identity.session_id)
-        if session is None:
-            raise NotFound("This session is over and forgotten.", "The worker must leave.")
-        if session.launch != identity.launch:
-            raise Fenced("This worker belongs to an earlier launch of the session.", "It must leave.")
-        return session
-
-    async def _live(self, identity: WorkerIdentity) -> Session:
-        session = await self._own(identity)
-        if not session.status.is_live:
-            raise IllegalTransition(f"The session is {session.status}.", "The worker must leave.")
-        return session
-
     async def _work(self, session: Session, turn: Turn) -> wp.TurnWork:
         try:
             name = (await self._chat.get_person(turn.user_id)).name
@@ -314,6 +303,11 @@ class WorkerDesk:
             context=tuple([await self._said(line) for each in turns for line in each.context]),
             purpose=turn.purpose,
             merge=self._base_to_merge(session, turn),
+            files=tuple(
+                wp.AttachedFile(name=str(file.get("name", "")), size_bytes=int(file.get("size_bytes", 0)))
+                for file in files_of(session, turn)
+            ),
+            undo=_undo(session, turn),
         )
 
     def _base_to_merge(self, session: Session, turn: Turn) -> str | None:
@@ -367,10 +361,8 @@ class WorkerDesk:
         return tuple(steps)
 
 
-async def _first_of(events: tuple[asyncio.Event, ...], seconds: float) -> None:
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
+def _undo(session: Session, turn: Turn) -> wp.UndoWork | None:
+    """What an Undo takes back; where that is not known any more, the agent is asked to do it."""
+    target = session.turn(turn.undoes) if turn.undoes else None
+    found = range_of(session, target) if target is not None else None
+    return wp.UndoWork(base_sha=found[0], commit_sha=found[1]) if found is not None else None

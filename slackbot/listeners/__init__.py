@@ -8,6 +8,7 @@ from slackbot.channel_watch import ChannelWatch
 from slackbot.desks import Desks
 from slackbot.listeners import (
     actions,
+    answers,
     asides,
     channels,
     commands,
@@ -32,6 +33,7 @@ def register(app: AsyncApp, desks: Desks, told: Told, watch: ChannelWatch) -> No
     home.register(app, desk, desks.home)
     handing_over.register(app, desk)
     asides.register(app, desk, desks.listen)
+    answers.register(app, desks.answers, told)
     actions.register(app, desk, told)
     commands.register(app, desk, told)
     channels.register(app, watch)

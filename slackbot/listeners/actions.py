@@ -24,8 +24,9 @@ VERBS = {
     action_ids.SESSION_EDITOR: "editor",
     action_ids.PROMPT_CANCEL: "cancel",
     action_ids.PROMPT_NOW: "now",
+    action_ids.SESSION_UNDO: "undo",
 }
-OF_ONE_PROMPT = (action_ids.PROMPT_CANCEL, action_ids.PROMPT_NOW)
+OF_ONE_PROMPT = (action_ids.PROMPT_CANCEL, action_ids.PROMPT_NOW, action_ids.SESSION_UNDO)
 """Their value names the turn that is meant; the engine looks whether there is such a turn."""
 
 

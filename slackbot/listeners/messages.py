@@ -14,6 +14,7 @@ from slack_bolt.async_app import AsyncApp
 
 from slackbot.address_desk import AddressDesk
 from slackbot.channel_watch import ChannelWatch
+from slackbot.core.attachments import attached_of
 from slackbot.core.errors import DevflowError, NotAdmitted, TemporaryError
 from slackbot.front_desk import FrontDesk, Reply
 from slackbot.listeners.faults import view_of
@@ -165,6 +166,7 @@ def _reply(message: dict[str, Any], channel_id: object, bot_user_id: object, *, 
         user_id=user_id,
         text=text if isinstance(text, str) else "",
         root_is_ours=ours,
+        files=attached_of(message.get("files")),
     )
 
 

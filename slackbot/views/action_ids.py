@@ -20,6 +20,16 @@ PROMPT_NOW = "prompt_now"
 PROMPT_ASK = "prompt_ask"
 """Its value names a message: the ts of its thread, and its own."""
 
+SESSION_UNDO = "session_undo"
+"""Like the next two it has the turn's id as its value: the message may be pressed before its `ts` is stored."""
+ANSWER_DIFF = "answer_diff"
+ANSWER_STEPS = "answer_steps"
+DIFF_PAGE_PREFIX = "diff_page_"
+"""`previous` or `next`; the value is the page it leads to."""
+
+PERMISSION_PREFIX = "permission_answer_"
+"""With the number of the option; the value is `permission_id:number`."""
+
 LINK_PREFIX = "link_"
 """Buttons that only open a page; Slack still tells the app, which has nothing to do then."""
 

@@ -16,15 +16,25 @@ from slackbot.core.slack_text import clean, harmless_markdown
 from slackbot.core.turn_rules import BY_CLOCK
 from slackbot.views import action_ids
 from slackbot.views.blocks import Block, Element, actions, button, context, markdown, section
-from slackbot.views.buttons import has_commits, open_pr_button, pull_request_button
+from slackbot.views.buttons import (
+    diff_button,
+    has_commits,
+    open_pr_button,
+    pull_request_button,
+    steps_button,
+    undo_button,
+)
 from slackbot.views.language import say, translated
-from slackbot.views.markdown_cut import cut
+from slackbot.views.markdown_cut import cut, ending, headings
 from slackbot.views.view import View
 from slackbot.views.words import duration, joined, link, mention, shown_line
 
 ANSWER_EVENT_TYPE = "devflow_answer"
 MAX_ANSWER = 9_000
 """Characters in the message; a whole message takes about 10,000: https://github.com/slackapi/bolt-js/issues/2509"""
+
+_SUMMARY, _HEADINGS, _ENDING = 1_900, 10, 800
+"""Characters kept for what is said of the rest of an answer that goes on in a file."""
 
 _NOTIFICATION = 150
 
@@ -44,23 +54,33 @@ def answer(session: Session, turn: Turn, *, full_text: str | None = None) -> Ans
         # How it ended stands first, in DevFlow's own words; then comes what the agent had said.
         first, gap, rest = whole.partition("\n\n")
         whole = translated(session.language, first) + gap + rest
-    told, is_cut = cut(harmless_markdown(whole), MAX_ANSWER)
+    harmless = harmless_markdown(whole)
+    told, is_cut = cut(harmless, MAX_ANSWER)
+    if is_cut:
+        told, _ = cut(harmless, MAX_ANSWER - _SUMMARY)
     language = session.language
-    headline = _headline(turn, language)
+    headline = _headline(session, turn, language)
     blocks: list[Block] = []
     if headline:
         blocks.append(section(headline))
     if told:
         blocks.append(markdown(told))
-    elif turn.state is TurnState.ANSWERED:
+    elif turn.state is TurnState.ANSWERED and not headline:
         blocks.append(section(say(language, "answer.no_words")))
     if is_cut:
-        blocks.append(context(say(language, "answer.in_file")))
+        blocks += _summary(harmless, len(told), len(whole), language)
     blocks.append(context(*_facts(session, turn)))
     advice = _advice(session, turn)
     if advice:
         blocks.append(context(advice))
-    blocks += actions(_open_pr(session, turn), pull_request_button(session), _retry(session, turn))
+    blocks += actions(
+        diff_button(session, turn),
+        steps_button(session, turn),
+        _open_pr(session, turn),
+        pull_request_button(session),
+        undo_button(session, turn),
+        _retry(session, turn),
+    )
     return AnswerView(View(_notification(turn, whole, language), blocks), whole if is_cut else None)
 
 
@@ -69,7 +89,24 @@ def answer_metadata(session: Session, turn: Turn) -> Metadata:
     return Metadata(ANSWER_EVENT_TYPE, {"session_id": session.session_id, "turn_id": turn.turn_id})
 
 
-def _headline(turn: Turn, language: str) -> str | None:
+def _summary(text: str, shown: int, number: int, language: str) -> list[Block]:
+    """Of an answer that goes on in a file: what comes further on, by its headings, and how it ends."""
+    blocks: list[Block] = [context(say(language, "answer.in_file", number=number))]
+    further = [shown_line(words, 80) for at, words in headings(text) if at >= shown][:_HEADINGS]
+    if further:
+        blocks.append(context(say(language, "answer.further", headings=" · ".join(further))))
+    last = ending(text, _ENDING)
+    if last:
+        blocks.append(context(say(language, "answer.ends")))
+        blocks.append(markdown(last))
+    return blocks
+
+
+def _headline(session: Session, turn: Turn, language: str) -> str | None:
+    if turn.undoes and turn.state is TurnState.ANSWERED:
+        undone = session.turn(turn.undoes)
+        commit = _commit_link(session, undone.commit_sha) if undone is not None and undone.commit_sha else "?"
+        return say(language, "undo.done" if turn.commit_sha else "undo.nothing_left", commit=commit)
     if turn.state is TurnState.FAILED:
         return say(language, "answer.failed")
     if turn.state is TurnState.CANCELLED and turn.cancelled_by == BY_CLOCK:
@@ -83,7 +120,10 @@ def _facts(session: Session, turn: Turn) -> list[str]:
     language = session.language
     facts = [say(language, "answer.asked_by", user=mention(turn.user_id))]
     if turn.claimed_at is not None and turn.responded_at is not None:
-        facts.append(say(language, "answer.took", time=duration(turn.responded_at - turn.claimed_at, language)))
+        worked = max(0, turn.responded_at - turn.claimed_at - turn.waited_seconds)
+        facts.append(say(language, "answer.took", time=duration(worked, language)))
+    if turn.waited_seconds:
+        facts.append(say(language, "answer.waited", time=duration(turn.waited_seconds, language)))
     if turn.claimed_at is not None:
         facts.append(_changes(turn, language))
     if turn.commit_sha:
@@ -94,6 +134,9 @@ def _facts(session: Session, turn: Turn) -> list[str]:
     tokens = _tokens(turn.usage or {})
     if tokens:
         facts.append(say(language, "answer.tokens", number=tokens))
+    cost = (turn.usage or {}).get("cost_microdollars", 0)
+    if cost:
+        facts.append(say(language, "answer.cost", dollars=f"{cost / 1_000_000:,.2f}" if cost >= 5_000 else "&lt;0.01"))
     return facts
 
 
@@ -142,5 +185,7 @@ _LEADS = {TurnState.FAILED: "answer.lead_failed", TurnState.CANCELLED: "answer.l
 
 
 def _notification(turn: Turn, whole: str, language: str) -> str:
+    if turn.undoes and turn.state is TurnState.ANSWERED:
+        return say(language, "undo.done_text" if turn.commit_sha else "undo.nothing_left_text")
     words = shown_line(one_line(whole, _NOTIFICATION) or say(language, "answer.no_words"), _NOTIFICATION)
     return say(language, _LEADS[turn.state], text=words) if turn.state in _LEADS else words

@@ -78,6 +78,22 @@ def link_button(text: str, action_id: str, url: str) -> Element:
     return {"type": "button", "action_id": action_id, "text": _plain(text, MAX_BUTTON_TEXT), "url": url}
 
 
+MAX_MODAL_TITLE, MAX_MODAL_BLOCKS, MAX_PRIVATE_METADATA = 24, 100, 3_000
+
+
+def modal(title: str, blocks: list[Block], *, close: str, private_metadata: str = "") -> dict[str, Any]:
+    """A form without anything to send. https://docs.slack.dev/reference/views/modal-views"""
+    view: dict[str, Any] = {
+        "type": "modal",
+        "title": _plain(title, MAX_MODAL_TITLE),
+        "close": _plain(close, MAX_MODAL_TITLE),
+        "blocks": blocks[:MAX_MODAL_BLOCKS],
+    }
+    if private_metadata:
+        view["private_metadata"] = private_metadata[:MAX_PRIVATE_METADATA]
+    return view
+
+
 def confirm(title: str, text: str, yes: str, no: str) -> dict[str, Any]:
     """The question before something that cannot be taken back."""
     return {

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from slackbot.core.session import Session, Status
+from slackbot.core.session import Session, Status, Turn
+from slackbot.core.undo_rules import undoing
 from slackbot.views import action_ids
 from slackbot.views.blocks import Element, button, confirm, link_button
 from slackbot.views.language import say
@@ -63,6 +64,33 @@ def pull_request_page_button(session: Session, language: str | None = None) -> E
     return link_button(
         say(language, "button.view_pr", number=str(session.pr_number)), action_ids.LINK_PULL_REQUEST, session.pr_url
     )
+
+
+def diff_button(session: Session, turn: Turn) -> Element | None:
+    """Only where the turn pushed something."""
+    if not turn.commit_sha:
+        return None
+    return button(say(session.language, "button.view_diff"), action_ids.ANSWER_DIFF, turn.turn_id)
+
+
+def steps_button(session: Session, turn: Turn) -> Element | None:
+    if not turn.steps:
+        return None
+    return button(say(session.language, "button.steps"), action_ids.ANSWER_STEPS, turn.turn_id)
+
+
+def undo_button(session: Session, turn: Turn) -> Element | None:
+    """Only where the turn pushed something that was not undone yet. Asks first: it makes a commit."""
+    if not turn.commit_sha or undoing(session, turn) is not None:
+        return None
+    language = session.language
+    question = confirm(
+        say(language, "undo.title"),
+        say(language, "undo.question", commit=turn.commit_sha[:7]),
+        say(language, "undo.yes"),
+        say(language, "undo.no"),
+    )
+    return button(say(language, "button.undo"), action_ids.SESSION_UNDO, turn.turn_id, confirm=question)
 
 
 def retry_button(session: Session, language: str | None = None) -> Element | None:

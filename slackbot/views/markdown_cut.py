@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_HEADING = re.compile(r"^ {0,3}#{1,6}\s+(\S.*)$")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^`\n]*$")
 
 
@@ -48,3 +49,28 @@ def open_fence(text: str) -> str:
         elif marks[0] == fence[0] and len(marks) >= len(fence) and not line.strip(" " + marks[0]):
             fence = ""
     return fence
+
+
+def headings(text: str) -> list[tuple[int, str]]:
+    """The headings outside code: (where in `text`, the words of it)."""
+    found: list[tuple[int, str]] = []
+    at, fence = 0, ""
+    for line in text.split("\n"):
+        match = _FENCE.match(line)
+        if match and not fence:
+            fence = match.group(1)
+        elif match and line.strip().startswith(fence) and not line.strip(" " + fence[0]):
+            fence = ""
+        elif not fence and (heading := _HEADING.match(line)):
+            found.append((at, heading.group(1).strip(" #*_`")))
+        at += len(line) + 1
+    return found
+
+
+def ending(text: str, limit: int) -> str:
+    """The last paragraph, where it is prose of at most `limit` characters; "" where the end is code or a table."""
+    before, _, last = text.rstrip().rpartition("\n\n")
+    if not last.strip() or len(last) > limit or open_fence(before):
+        return ""
+    is_prose = not any(line.lstrip().startswith(("```", "~~~", "|", "#")) for line in last.split("\n"))
+    return last.strip() if is_prose else ""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
-from acp import PROTOCOL_VERSION, RequestError, connect_to_agent, text_block
+from acp import PROTOCOL_VERSION, RequestError, connect_to_agent
 from acp.client.connection import ClientSideConnection
 from acp.schema import (
     AllowedOutcome,
@@ -32,6 +32,7 @@ from slackbot.worker.acp_session import NO_CHOICE, Choice, choose_mode, choose_m
 from slackbot.worker.agent_setup import ModelAccess
 from slackbot.worker.agents import SHELL, AgentFailed, Launch, launch_of, mode_preference
 from slackbot.worker.confinement import Confinement
+from slackbot.worker.files import Attachment, prompt_blocks
 from slackbot.worker.output import Bounded
 from slackbot.worker.permission import Ask
 from slackbot.worker.processes import exited
@@ -112,6 +113,7 @@ class Agent:
         self._stderr = Bounded(STDERR_BYTES, STDERR_BYTES)
         self._draining = asyncio.create_task(self._drain(stderr))
         self.session_id = ""
+        self._takes_images = False
         self.fresh = True
         """No prompt yet: what was said before must be told."""
 
@@ -168,6 +170,9 @@ class Agent:
             client_capabilities=ClientCapabilities(),
             client_info=Implementation(name="devflow", title="DevFlow", version="1"),
         )
+        abilities = hello.agent_capabilities
+        prompt_abilities = abilities.prompt_capabilities if abilities is not None else None
+        self._takes_images = bool(prompt_abilities and prompt_abilities.image)
         if hello.protocol_version != PROTOCOL_VERSION:
             raise AgentFailed(
                 f"The agent {self._launch.name!r} speaks version {hello.protocol_version} of the agent protocol, "
@@ -181,7 +186,9 @@ class Agent:
         is_set_up = bool(self._launch.setup.environment or self._launch.setup.files)
         await choose_model(self._connection, self.session_id, opened, choice.model, is_set_up=is_set_up)
 
-    async def prompt(self, texts: list[str], view: TurnView, ask: Ask | None = None) -> PromptResult:
+    async def prompt(
+        self, texts: list[str], view: TurnView, ask: Ask | None = None, attachments: Sequence[Attachment] = ()
+    ) -> PromptResult:
         """Prompts the agent with `texts` (the prompt is the last one) and returns when its turn ends.
 
         `ask` answers what it asks leave for; without it the answer is no. AgentFailed when it broke off. Has no time
@@ -192,7 +199,8 @@ class Agent:
         self._client.cancelled.clear()
         self.fresh = False
         try:
-            reply = await self._connection.prompt(session_id=self.session_id, prompt=[text_block(t) for t in texts])
+            blocks = prompt_blocks(texts, attachments, images=self._takes_images)
+            reply = await self._connection.prompt(session_id=self.session_id, prompt=blocks)
         except (ConnectionError, RequestError, ValidationError, OSError) as error:
             raise await self._failure(error, BROKE_OFF) from error
         finally:

@@ -19,6 +19,7 @@ import structlog
 
 from slackbot.core.errors import DevflowError, PermanentError
 from slackbot.worker.confinement import Confinement, ScriptFailed
+from slackbot.worker.files import OUTSIDE_VERSION_CONTROL
 from slackbot.worker.git import Credentials, Git, GitFailed, Person
 from slackbot.worker_protocol import SessionInfo
 
@@ -165,6 +166,8 @@ class Checkout:
             'mkdir -p "$1/objects/info" "$1/info" && printf "%s\\n" "$2" > "$1/objects/info/alternates"',
             str(place.checkout / ".git"), str(place.origin / "objects"),
         )  # fmt: skip
+        exclude = str(place.checkout / ".git" / "info" / "exclude")
+        place.as_agent('cat >> "$1"', exclude, stdin="".join(f"{pattern}\n" for pattern in OUTSIDE_VERSION_CONTROL))
         await self.show_remote()
         for name, value in (
             ("user.name", self.person.name),
@@ -321,7 +324,8 @@ class Checkout:
         own, excludes = self.place.checkout / ".git" / "info" / "exclude", self.place.staging / "excludes"
         # Only of a plain file, and bounded: the agent may have put anything there.
         script = 'rm -f -- "$2"; { if [ -f "$1" ] && [ -r "$1" ]; then head -c 1000000 -- "$1"; fi; cat; } > "$2"'
-        lines = "".join(f"\n/{path.translate(_GLOB)}/" for path in nested)
+        lines = "".join(f"\n{pattern}" for pattern in OUTSIDE_VERSION_CONTROL)
+        lines += "".join(f"\n/{path.translate(_GLOB)}/" for path in nested)
         self.place.as_agent(script, str(own), str(excludes), stdin=lines + "\n")
 
     def _nested_repositories(self) -> tuple[str, ...]:

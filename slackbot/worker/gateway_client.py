@@ -9,7 +9,8 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from slackbot.core.errors import DevflowError, PermanentError, TemporaryError
 from slackbot.worker_protocol import (
     ANSWER_PATH,
     CANCEL_PATH,
+    FILE_PATH,
     GITHUB_TOKEN_PATH,
     LEAVING_PATH,
     LONG_POLL_SECONDS,
@@ -30,6 +32,7 @@ from slackbot.worker_protocol import (
     PROGRESS_PATH,
     READY_PATH,
     SESSION_PATH,
+    SHOWN_PATH,
     STAY_PATH,
     Answer,
     ErrorReply,
@@ -50,6 +53,8 @@ from slackbot.worker_protocol import (
 
 log = structlog.get_logger()
 
+FILE_SECONDS = 60.0
+"""How long one file may take."""
 CALL_SECONDS = 30.0
 """How long any call but the long poll may take."""
 FIRST_PAUSE_SECONDS = 0.25
@@ -112,6 +117,33 @@ class GatewayClient:
 
         return await patiently(call, deadline=math.inf, what="permission")
 
+    async def file(self, turn_id: str, number: int, target: Path, limit_bytes: int) -> None:
+        """Writes the file `number` of the prompt to `target`. PermanentError when it is larger than `limit_bytes`."""
+        path = _path(FILE_PATH, turn_id).replace("{number}", str(number))
+        try:
+            async with self._http.get(
+                URL(self.base_url + path, encoded=True),
+                headers=self._headers,
+                timeout=aiohttp.ClientTimeout(total=FILE_SECONDS, sock_connect=10),
+                allow_redirects=False,
+            ) as response:
+                if response.status != 200:
+                    raise _refusal(response.status, await response.text(errors="replace"), path, response.headers)
+                received = 0
+                with target.open("wb") as file:
+                    async for piece in response.content.iter_chunked(64 * 1024):
+                        received += len(piece)
+                        if received > limit_bytes:
+                            raise PermanentError(f"The file is larger than {limit_bytes // 2**20} MiB.")
+                        file.write(piece)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise TemporaryError(f"The gateway did not send the file ({type(error).__name__}).") from error
+
+    async def show(self, turn_id: str, name: str, content: bytes) -> None:
+        """Hands a file over that the thread shall show; sent twice, it is shown once."""
+        path = f"{_path(SHOWN_PATH, turn_id)}?name={quote(name, safe='')}"
+        await self._call("POST", path, None, None, seconds=FILE_SECONDS, raw=content)
+
     async def answer(self, turn_id: str, answer: Answer) -> None:
         """Hands the answer over; ToldToStop when nobody wants it."""
         await self._call("POST", _path(ANSWER_PATH, turn_id), answer, None)
@@ -147,11 +179,14 @@ class GatewayClient:
         reply: type[_Reply] | None,
         *,
         seconds: float = CALL_SECONDS,
+        raw: bytes | None = None,
     ) -> _Reply | None:
         """One call. Fenced for 401, 403, 410; ToldToStop for 409; PermanentError for what a repetition
         cannot mend (400, 413, 422); TemporaryError for all else."""
         headers = dict(self._headers)
-        data = None
+        data = raw
+        if raw is not None:
+            headers["Content-Type"] = "application/octet-stream"
         if body is not None:
             data = body.model_dump_json(exclude_none=True).encode()
             headers["Content-Type"] = "application/json"
@@ -176,14 +211,18 @@ class GatewayClient:
             except ValidationError as error:
                 fields = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
                 raise TemporaryError(f"The gateway's answer to {path} could not be read ({fields}).") from error
-        said = _error_of(text) or f"The gateway answered {status} to {path}."
-        if status in (401, 403, 410):
-            raise Fenced(said)
-        if status == 409:
-            raise ToldToStop(said)
-        if status in (400, 413, 422):
-            raise PermanentError(said)
-        raise TemporaryError(said, retry_after_seconds=_retry_after(response.headers.get("Retry-After")))
+        raise _refusal(status, text, path, response.headers)
+
+
+def _refusal(status: int, text: str, path: str, headers: Mapping[str, str]) -> DevflowError:
+    said = _error_of(text) or f"The gateway answered {status} to {path.partition('?')[0]}."
+    if status in (401, 403, 410):
+        return Fenced(said)
+    if status == 409:
+        return ToldToStop(said)
+    if status in (400, 413, 422):
+        return PermanentError(said)
+    return TemporaryError(said, retry_after_seconds=_retry_after(headers.get("Retry-After")))
 
 
 async def patiently(call: Callable[[], Awaitable[_Result]], *, deadline: float, what: str) -> _Result:

@@ -7,6 +7,7 @@ and hears from there whether somebody cancelled.
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,6 +18,7 @@ from acp.schema import (
     AgentMessageChunk,
     AgentPlanUpdate,
     ContentToolCallContent,
+    ImageContentBlock,
     TextContentBlock,
     ToolCallProgress,
     ToolCallStart,
@@ -30,6 +32,7 @@ from slackbot.worker.gateway_client import Fenced, ToldToStop
 from slackbot.worker.output import Bounded, cut, readable
 from slackbot.worker.tool_calls import detail_of
 from slackbot.worker_protocol import (
+    MAX_FILE_BYTES,
     MAX_PERMISSION_DETAIL_BYTES,
     MAX_RESPONSE_BYTES,
     PROGRESS_SECONDS,
@@ -48,6 +51,8 @@ CHANGE_SECONDS = 1.0
 MAX_TOOL_CALLS = 200
 SHOWN_TOOL_CALLS = 20
 TITLE_CHARACTERS = 200
+MAX_IMAGES = 5
+_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "image/webp": "webp"}
 
 ToolStatus = Literal["pending", "in_progress", "completed", "failed"]
 
@@ -59,6 +64,7 @@ class TurnView:
         self._redact = redact
         self._text = Bounded(MAX_RESPONSE_BYTES // 2, MAX_RESPONSE_BYTES // 2 - 4096)
         self._calls: dict[str, ToolCall] = {}
+        self._images: list[tuple[str, bytes]] = []
         self._asked_about: dict[str, tuple[str, str, bool]] = {}
         self._live = ""
         self._plan: tuple[PlanEntry, ...] = ()
@@ -74,6 +80,8 @@ class TurnView:
                     text = "\n\n" + text.lstrip("\n")
                 self._new_paragraph = False
                 self._text.add(text.encode("utf-8", "replace"))
+            case AgentMessageChunk(content=ImageContentBlock() as image):
+                self._image(image)
             case ToolCallStart() | ToolCallProgress() | ToolCallUpdate():
                 self._new_paragraph = True
                 self._tool_call(update)
@@ -107,10 +115,28 @@ class TurnView:
             more = (cut(said, MAX_PERMISSION_DETAIL_BYTES), said_is_diff) if said else (detail, is_diff)
             self._asked_about[call_id] = (update.kind or kind, *more)
         for content in update.content or []:
+            if isinstance(content, ContentToolCallContent) and isinstance(content.content, ImageContentBlock):
+                self._image(content.content)
             if isinstance(content, ContentToolCallContent) and isinstance(content.content, TextContentBlock):
                 said = content.content.text
                 cut_off = len(said) > PROGRESS_TEXT_CHARACTERS
                 self._live = drop_cut_words(said[-PROGRESS_TEXT_CHARACTERS:], at_start=cut_off)
+
+    def _image(self, image: ImageContentBlock) -> None:
+        """An image that the agent sends is one it wants to show; so many, and so large, as are kept in memory."""
+        if len(self._images) >= MAX_IMAGES or len(image.data) * 3 // 4 > MAX_FILE_BYTES:
+            return
+        try:
+            content = base64.b64decode(image.data, validate=True)
+        except ValueError:
+            return
+        extension = _EXTENSIONS.get(image.mime_type)
+        if extension is not None and content not in [known for _, known in self._images]:
+            self._images.append((f"image-{len(self._images) + 1}.{extension}", content))
+
+    def images(self) -> list[tuple[str, bytes]]:
+        """The images the agent sent in this turn, with names of ours."""
+        return list(self._images)
 
     def kind_of(self, call_id: str) -> str:
         """ACP's kind of a tool call that is not done yet, as far as the agent said it."""

@@ -55,6 +55,8 @@ class Published:
     """What is on the branch now, and how much of it is new."""
 
     commit_sha: str
+    base_sha: str
+    """What the branch stood at before."""
     files_changed: int
     additions: int
     deletions: int
@@ -289,7 +291,8 @@ class Publisher:
         listing = await self._origin("diff", "--numstat", "-z", *_PLAIN, before, pushed)
         rows = [row.split("\t") for row in listing.split("\0") if row]
         added, removed = (sum(int(row[column]) for row in rows if row[column] != "-") for column in (0, 1))
-        return Published(pushed, len(rows), added, removed)
+        base_sha = (await self._origin("rev-parse", "--verify", f"{before}^{{commit}}")).strip()
+        return Published(pushed, base_sha, len(rows), added, removed)
 
     async def _is_ancestor(self, ancestor: str, commit: str) -> bool:
         status, _, errors = await replace(self._origin).run("merge-base", "--is-ancestor", ancestor, commit)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
 import time
@@ -34,13 +33,17 @@ from acp.schema import (
     Implementation,
     InitializeResponse,
     NewSessionResponse,
+    PermissionOption,
     PromptResponse,
     TextContentBlock,
+    ToolCallUpdate,
 )
 
+from slackbot.worker.danger import danger_of
 from slackbot.worker.output import Bounded, fenced
 from slackbot.worker.processes import dies_with_parent, signal_group
-from slackbot.worker.prose import BUILTINS, looks_like_prose, unwrap
+from slackbot.worker.prose import looks_like_prose, unwrap
+from slackbot.worker.shell_words import NOT_ALLOWED, explain, is_runnable, report
 
 SHELL = "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
 HEAD_BYTES = 128 * 1024
@@ -51,21 +54,19 @@ LIVE_SECONDS = 0.25
 TERM_SECONDS = 3.0
 """How long a cancelled command may clean up after SIGTERM."""
 
-EXPLANATION = """\
-I am a shell, not an AI: I run what you write as a command in the checkout, and this reads like a sentence, \
-so I ran nothing.
-
-What works here, for example:
-{examples}
-
-Start a line with `$ ` to run it whatever it looks like. For an agent that understands sentences, begin a session \
-with one: `/devflow start owner/repo agent=claude {sentence}`, or ask whoever runs DevFlow to set `DEVFLOW_AGENT`."""
+OPTIONS = [
+    PermissionOption(option_id="allow_once", name="Run it", kind="allow_once"),
+    PermissionOption(option_id="allow_always", name="Always run such commands", kind="allow_always"),
+    PermissionOption(option_id="reject_once", name="Do not run it", kind="reject_once"),
+]
 
 
 @dataclass
 class _Session:
     cwd: str
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    allowed: set[str] = field(default_factory=set)
+    """Kinds of danger that somebody has allowed for the whole session."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +114,39 @@ class ShellAgent:
         if not insists and looks_like_prose(command, lambda word: is_runnable(word, session.cwd)):
             await self._say(session_id, explain(command, session.cwd))
             return PromptResponse(stop_reason="end_turn")
+        if not await self._may_run(session_id, session, command):
+            if session.cancelled.is_set():
+                return PromptResponse(stop_reason="cancelled")
+            await self._say(session_id, f"{fenced(command, 'sh')}\n{NOT_ALLOWED}")
+            return PromptResponse(stop_reason="end_turn")
         output = Bounded(HEAD_BYTES, TAIL_BYTES)
         try:
             ended = await self._run(session_id, session, command, output)
         except OSError as error:  # above all: longer than an argument may be (128 KB on Linux)
             await self._say(session_id, f"The shell agent (no AI) could not start this command: {error.strerror}.")
             return PromptResponse(stop_reason="end_turn")
-        await self._say(session_id, _report(command, output, ended))
+        await self._say(
+            session_id, report(command, output.text(), ended.status, ended.seconds, left_behind=ended.left_behind)
+        )
         return PromptResponse(stop_reason="cancelled" if session.cancelled.is_set() else "end_turn")
+
+    async def _may_run(self, session_id: str, session: _Session, command: str) -> bool:
+        """Asks leave for what looks dangerous. https://agentclientprotocol.com/protocol/tool-calls#requesting-permission"""
+        danger = danger_of(command)
+        if danger is None or danger in session.allowed:
+            return True
+        call = ToolCallUpdate(
+            tool_call_id=uuid.uuid4().hex,
+            title=" ".join(command.split())[:200],
+            kind="delete" if danger == "delete" else "execute",
+            status="pending",
+            raw_input={"command": command},
+        )
+        reply = await self._client.request_permission(session_id=session_id, tool_call=call, options=OPTIONS)
+        chosen = getattr(reply.outcome, "option_id", None)
+        if chosen == "allow_always":
+            session.allowed.add(danger)
+        return chosen in ("allow_once", "allow_always")
 
     async def _say(self, session_id: str, text: str) -> None:
         await self._client.session_update(session_id=session_id, update=update_agent_message_text(text))
@@ -213,65 +239,6 @@ class ShellAgent:
             if pending is not None:
                 pending.cancel()
                 await asyncio.gather(pending, return_exceptions=True)
-
-
-def is_runnable(word: str, cwd: str) -> bool:
-    """Whether the shell finds something to run under `word`, seen from `cwd`."""
-    if word in BUILTINS:
-        return True
-    if "/" in word:
-        path = Path(cwd, os.path.expanduser(word))
-        return path.is_file() and os.access(path, os.X_OK)
-    return shutil.which(word) is not None
-
-
-def explain(sentence: str, cwd: str) -> str:
-    """What to type instead of `sentence`, with examples that fit the files in `cwd`."""
-    examples = ["`ls`", "`git log --oneline -5`"]
-    present = set(os.listdir(cwd)) if os.path.isdir(cwd) else set()
-    if "Makefile" in present:
-        examples.insert(0, "`make test`")
-    elif "package.json" in present:
-        examples.insert(0, "`npm test`")
-    elif any(name.endswith(".py") for name in present) or "pyproject.toml" in present:
-        examples.insert(0, "`python3 -m unittest`")
-    else:
-        examples.append("`echo hello > hello.txt` (what changes is committed and pushed)")
-    first_line = " ".join(sentence.replace("`", "'").split())
-    short = first_line if len(first_line) <= 60 else first_line[:59] + "…"
-    return EXPLANATION.format(examples="\n".join(f"- {line}" for line in examples), sentence=short or "PROMPT")
-
-
-def _report(command: str, output: Bounded, ended: _Ended) -> str:
-    text = output.text().strip("\n")
-    parts = [fenced(command, "sh"), fenced(text) if text.strip() else "It wrote nothing."]
-    line = f"The shell agent (no AI) ran this: {status_in_words(ended.status)}, after {_duration(ended.seconds)}."
-    if ended.left_behind:
-        line += " Processes that it left in the background were ended."
-    return "\n".join([*parts, line])
-
-
-def status_in_words(status: int) -> str:
-    """An exit status as a person would say it; negative or above 128 is a signal."""
-    number = -status if status < 0 else status - 128
-    if status == 0:
-        return "it ended well (exit status 0)"
-    if status == 127:
-        return "a command was not found (exit status 127)"
-    if status == 126:
-        return "it could not be executed (exit status 126)"
-    if status < 0 or status > 128:
-        with contextlib.suppress(ValueError):
-            return f"it was ended by {signal.Signals(number).name} (exit status {128 + number})"
-    return f"it failed (exit status {status})"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 0.1:
-        return "less than 0.1 seconds"
-    if seconds < 60:
-        return f"{seconds:.1f} seconds"
-    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
 
 
 def main() -> int:

@@ -13,10 +13,12 @@ from slackbot.core.deadlines import next_deadline
 from slackbot.core.effects import (
     ActOnPullRequest,
     AnswerReview,
+    ClosePermission,
     DeliverAnswer,
     LookForMergedBranch,
     PostNotice,
     RemoveOldCard,
+    ShowPermission,
     StopTask,
     UpdateCard,
     UpdatePullRequestCard,
@@ -137,6 +139,24 @@ class AnyCourse(RuleBasedStateMachine):
         else:
             self.tell(ev.TaskStarted(session.launch, TaskObservation(f"arn:{session.launch}", "PROVISIONING")))
 
+    @rule(again=st.booleans(), answer=st.sampled_from(["ask", "yes", "forged"]))
+    def permission(self, again: bool, answer: str) -> None:
+        self.number += 0 if again else 1
+        working, permission_id = self.session.working_turn, f"p{self.number}"
+        if answer == "ask" and working is not None:
+            options = ({"option_id": "yes", "name": "Yes", "kind": "allow_once"},)
+            launch = self.session.launch
+            self.tell(ev.PermissionAsked(launch, working.turn_id, permission_id, "rm -rf x", options, 900))
+        elif self.session.permissions:
+            self.tell(ev.PermissionAnswered(self.session.permissions[-1].permission_id, answer, "U1"))
+
+    @rule(back=st.integers(0, 3))
+    def undo(self, back: int) -> None:
+        self.number += 1
+        turns = self.session.history[-1 - back :]
+        if turns:
+            self.tell(ev.UndoRequested(f"press:{self.number}", "U2", turns[0].turn_id))
+
     @rule(deleted=st.booleans())
     def tidy(self, deleted: bool) -> None:
         self.tell(ev.BranchTidied(deleted))
@@ -192,6 +212,10 @@ class AnyCourse(RuleBasedStateMachine):
             elif isinstance(effect, PostNotice):
                 self.told += [turn.turn_id for turn in self.session.history if turn.told_by == effect.notice_id]
                 self.tell(ev.NoticePosted(effect.notice_id, ts))
+            elif isinstance(effect, ShowPermission):
+                self.tell(ev.PermissionShown(effect.permission_id, ts))
+            elif isinstance(effect, ClosePermission):
+                self.tell(ev.PermissionTold(effect.permission_id))
             elif isinstance(effect, UpdateCard):
                 self.tell(ev.CardTold(effect.card, ts))
             elif isinstance(effect, UpdatePullRequestCard):
@@ -200,9 +224,10 @@ class AnyCourse(RuleBasedStateMachine):
                 self.tell(ev.OldCardRemoved(effect.card_ts))
         if self.session.thread.lost is None:
             kinds = {type(effect) for effect in owed(self.session)}
-            assert not kinds & {DeliverAnswer, PostNotice, UpdatePullRequestCard, RemoveOldCard}, (
-                "telling the thread does not end"
-            )
+            to_tell = {
+                DeliverAnswer, PostNotice, UpdatePullRequestCard, RemoveOldCard, ShowPermission, ClosePermission,
+            }  # fmt: skip
+            assert not kinds & to_tell, "telling the thread does not end"
 
     # --------------------------------------------------------------------------------- what always holds
 
@@ -211,6 +236,15 @@ class AnyCourse(RuleBasedStateMachine):
         working = [turn for turn in self.session.history if turn.state is TurnState.WORKING]
         assert len(working) <= (1 if self.session.status is Status.RUNNING else 0)
         assert all(turn.claimed_launch == self.session.launch for turn in working)
+
+    @invariant()
+    def a_question_stands_only_where_the_agent_waits(self) -> None:
+        working = self.session.working_turn
+        for question in self.session.permissions:
+            if question.outcome is None:
+                assert working is not None
+                assert (question.turn_id, working.cancelled_at) == (working.turn_id, None)
+        assert len(self.session.permissions) <= 5
 
     @invariant()
     def an_ended_turn_says_when(self) -> None:

@@ -29,7 +29,7 @@ _MAKE: dict[type[ev.Event], Callable[[Session], list[ev.Event]]] = {
     ev.PromptHurried: lambda s: [ev.PromptHurried(turn_id, "U1") for turn_id in ("none", s.history[-1].turn_id)],
     ev.StopRequested: lambda s: [ev.StopRequested("U1"), ev.StopRequested(None, EndedBy.SHUTDOWN)],
     ev.RetryRequested: lambda s: [ev.RetryRequested("press:1", "U1"), ev.RetryRequested(f"C0000001:{T0}.000001", "U1")],
-    ev.UndoRequested: lambda s: [ev.UndoRequested("press:9", "U1", s.history[0].response_ts)],
+    ev.UndoRequested: lambda s: [ev.UndoRequested("press:9", "U1", s.history[0].turn_id)],
     ev.PermissionAsked: lambda s: [
         ev.PermissionAsked(s.launch, turn_id, "p1", "rm -rf x", ({"option_id": "a", "name": "A", "kind": "x"},), 60)
         for turn_id in ("none", *(turn.turn_id for turn in s.history))

@@ -13,8 +13,8 @@ from slackbot.core.session import Session, Status, TurnState
 from slackbot.core.undo_rules import range_of, undoing
 from tests.core.builders import T0, ended_turn, prompt, tell, with_commit
 
-ANSWER_TS = f"{T0}.900001"
-PRESS = ev.UndoRequested("C0000001:press", "U0000002", ANSWER_TS)
+FIRST = f"C0000001:{T0}.000001"
+PRESS = ev.UndoRequested("C0000001:press", "U0000002", FIRST)
 
 
 def undone() -> Session:
@@ -29,18 +29,18 @@ def test_undo_waits_as_a_turn_and_is_done_once() -> None:
     assert turn.undoes == session.history[0].turn_id
     assert turn.user_id == "U0000002"
     assert from_item(to_item(session)) == session
-    again = tell(session, ev.UndoRequested("C0000001:second", "U0000001", ANSWER_TS), now=T0 + 71)
+    again = tell(session, ev.UndoRequested("C0000001:second", "U0000001", FIRST), now=T0 + 71)
     assert len(again.waiting_turns) == 1
     with pytest.raises(UsageError, match="undone already"):
-        tell(undone(), ev.UndoRequested("C0000001:third", "U0000001", ANSWER_TS))
+        tell(undone(), ev.UndoRequested("C0000001:third", "U0000001", FIRST))
 
 
 def test_what_pushed_nothing_is_not_undone() -> None:
     session = tell(with_commit(), prompt(2), now=T0 + 70)
     with pytest.raises(UsageError, match="no commit"):
-        tell(session, ev.UndoRequested("C0000001:press", "U0000002", "1.2"))
+        tell(session, ev.UndoRequested("C0000001:press", "U0000002", f"C0000001:{T0}.000002"))
     with pytest.raises(UsageError, match="no commit"):
-        tell(session, ev.UndoRequested("C0000001:press", "U0000002", None))
+        tell(session, ev.UndoRequested("C0000001:press", "U0000002", ""))
 
 
 def test_undo_wakes_a_session_that_a_person_stopped() -> None:

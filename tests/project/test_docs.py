@@ -48,7 +48,11 @@ def test_every_route_of_the_worker_protocol_is_documented() -> None:
 def test_every_act_of_the_audit_log_is_documented() -> None:
     """docs/operations.md names each action that the code records, and no other."""
     source = "".join((ROOT / "slackbot" / name).read_text() for name in RECORDERS)
-    recorded = set(re.findall(r'(?:Act|record)\(\s*"([a-z_]+)"', source)) | {"prompt_accepted", "retried"}
+    recorded = set(re.findall(r'(?:Act|record)\(\s*"([a-z_]+)"', source)) | {
+        "prompt_accepted",
+        "retried",
+        "undo_requested",
+    }
     rows = re.findall(r"^\| (`.*?) \|", (DOCS / "operations.md").read_text(), re.MULTILINE)
     documented = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
     assert documented == recorded

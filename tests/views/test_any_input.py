@@ -194,10 +194,11 @@ def test_a_long_answer_goes_into_a_file_whole() -> None:
     session = answered()
     shown = answer(session, session.history[0], full_text=text)
     assert shown.overflow == text
-    assert "whole answer is in the file" in as_read(shown.view)
+    assert f"The whole answer, {len(text):,} characters, is in the file below." in as_read(shown.view)
+    assert "Paragraph 1999" in as_read(shown.view), "how it ends is said as well"
     only(shown.view, "U0000001")
     markdown = next(block["text"] for block in shown.view.blocks if block["type"] == "markdown")
-    assert 8_000 < len(markdown) <= 9_000
+    assert 6_500 < len(markdown) <= 9_000
     assert markdown.endswith(".")
 
 

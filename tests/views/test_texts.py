@@ -246,7 +246,7 @@ def test_an_answer_reads() -> None:
         "Done.\n"
         "Asked by <@U0000001> · took 1 min · 2 files changed, +10 −3 · "
         f"commit <{SHOP}/commit/{'c' * 40}|ccccccc>\n"
-        "[Open PR]"
+        "[View diff] [Open PR] [Undo]"
     )
     assert shown.view.text == "Done."
     assert shown.overflow is None
@@ -265,7 +265,7 @@ def test_answers_of_other_shapes() -> None:
     one = replace(turn, commit_sha="d" * 40, files_changed=1)
     assert "· 1 file changed · commit" in as_read(answer(plain, one).view)
     assert "commit ddddddd" in as_read(answer(replace(plain, repository_url="x"), uncounted).view)
-    assert labels(answer(opened(with_commit()), with_commit().history[0]).view) == ["View PR #12"]
+    assert labels(answer(opened(with_commit()), with_commit().history[0]).view) == ["View diff", "View PR #12", "Undo"]
 
 
 def test_a_failed_answer_reads() -> None:

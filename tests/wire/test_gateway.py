@@ -28,6 +28,9 @@ ENDPOINTS: list[tuple[str, str, dict[str, Any] | None]] = [
     ("POST", PROGRESS, {}),
     ("POST", ANSWER, {"outcome": "answered"}),
     ("POST", turn_path(wp.CANCEL_PATH, "C1:1.1"), None),
+    ("POST", turn_path(wp.PERMISSION_PATH, "C1:1.1"), {"permission_id": "p", "options": []}),
+    ("GET", turn_path(wp.FILE_PATH, "C1:1.1").replace("{number}", "0"), None),
+    ("POST", turn_path(wp.SHOWN_PATH, "C1:1.1"), {"some": "bytes"}),
     ("POST", wp.GITHUB_TOKEN_PATH, None),
     ("POST", wp.LEAVING_PATH, {"reason": "idle"}),
 ]

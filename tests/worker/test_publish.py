@@ -14,6 +14,8 @@ from slackbot.worker import publish as publish_module
 from slackbot.worker.checkout import Checkout, CheckoutBroken, Place, url_prefix
 from slackbot.worker.git import Credentials, Git
 from slackbot.worker.publish import NeedsLeave, NotPushed, Published, Publisher
+from slackbot.worker.undo import CannotUndo, undo
+from slackbot.worker_protocol import UndoWork
 from tests.worker.conftest import BRANCH, session_info
 from tests.worker.git_server import TOKEN, GitServer, git
 
@@ -176,6 +178,59 @@ async def test_a_conflict_is_said_and_can_be_resolved(desk: Desk) -> None:
     git(desk.files, "merge", "-q", "-X", "ours", f"origin/{BRANCH}")
     assert (await desk.turn()) is not None
     assert git(desk.bare, "show", f"{BRANCH}:README.md") == "one\nOURS\nthree\n"
+
+
+async def test_undo_takes_back_all_of_a_turn_by_one_commit(desk: Desk) -> None:
+    """Several commits and leftovers at once; what came later, and was pushed by others, stays. Then: redo."""
+    (desk.files / "a.txt").write_text("a\n")
+    git(desk.files, "add", "a.txt")
+    git(desk.files, "commit", "-qm", "Add a")
+    (desk.files / "README.md").write_text("one\ntwo\nthree\nfour\n")
+    first = await desk.turn()
+    assert first is not None
+    (desk.files / "b.txt").write_text("b\n")
+    assert await desk.turn() is not None
+    desk.other("c.txt", "c\n")
+    wanted = UndoWork(base_sha=first.base_sha, commit_sha=first.commit_sha)
+    undone = await undo(desk.checkout, desk.publisher, wanted, "Undo it\n")
+    assert undone.published is not None
+    assert not undone.saved
+    assert log_of(desk)[:2] == ["Undo it", "Other c.txt"]
+    for place in (
+        lambda path: git(desk.bare, "show", f"{BRANCH}:{path}"),
+        lambda path: (desk.files / path).read_text(),
+    ):
+        assert place("README.md") == FILES["README.md"]
+        assert (place("b.txt"), place("c.txt")) == ("b\n", "c\n")
+    assert not (desk.files / "a.txt").exists()
+    assert git(desk.files, "status", "--porcelain") == ""
+    again = await undo(desk.checkout, desk.publisher, wanted, "Again\n")
+    assert again.published is None, "nothing is left to take back"
+    back = UndoWork(base_sha=undone.published.base_sha, commit_sha=undone.published.commit_sha)
+    assert (await undo(desk.checkout, desk.publisher, back, "Redo\n")).published is not None
+    assert git(desk.bare, "show", f"{BRANCH}:a.txt") == "a\n"
+
+
+async def test_undo_in_conflict_changes_nothing(desk: Desk) -> None:
+    """The files are named; the branch and the checkout stay as they are."""
+    (desk.files / "README.md").write_text("one\nTWO\nthree\n")
+    first = await desk.turn()
+    (desk.files / "README.md").write_text("one\n2\nthree\n")
+    assert await desk.turn() is not None
+    assert first is not None
+    with pytest.raises(CannotUndo, match=r"same lines in README\.md"):
+        await undo(desk.checkout, desk.publisher, UndoWork(base_sha=first.base_sha, commit_sha=first.commit_sha), "U\n")
+    assert len(log_of(desk)) == 3
+    assert (desk.files / "README.md").read_text() == "one\n2\nthree\n"
+    assert git(desk.files, "status", "--porcelain") == ""
+
+
+async def test_undo_of_what_is_not_there_is_said(desk: Desk) -> None:
+    """Unfinished work is committed first; a commit that is not on the branch is none to undo."""
+    (desk.files / "new.txt").write_text("new\n")
+    with pytest.raises(CannotUndo, match="not on the branch"):
+        await undo(desk.checkout, desk.publisher, UndoWork(base_sha="a" * 40, commit_sha="b" * 40), "Undo\n")
+    assert log_of(desk) == ["Save unfinished work", "Begin"]
 
 
 async def test_unsaved_work_in_conflict_goes_to_a_branch_of_its_own(desk: Desk) -> None:
