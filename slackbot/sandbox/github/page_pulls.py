@@ -12,6 +12,7 @@ from slackbot.sandbox.github.diff_view import diff_view
 from slackbot.sandbox.github.git_commands import Difference
 from slackbot.sandbox.github.page_actions import ActionPages, find_pull
 from slackbot.sandbox.github.page_base import SAFE_HEADERS, answer, columns, find, missing
+from slackbot.sandbox.github.page_conversation import conversation, line_link, outdated_threads, thread_row
 from slackbot.sandbox.github.page_parts import (
     Child,
     Html,
@@ -27,7 +28,7 @@ from slackbot.sandbox.github.page_parts import (
     pull_state,
     repository_path,
 )
-from slackbot.sandbox.github.page_review import Scene, conversation, line_link, outdated_threads, side, thread_row
+from slackbot.sandbox.github.page_review import Scene, side
 from slackbot.sandbox.github.reviewing import Reviewing
 from slackbot.sandbox.github.store import PullRow, RepositoryRow
 from slackbot.sandbox.github.world import World
