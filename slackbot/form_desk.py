@@ -27,7 +27,7 @@ from slackbot.session_start import SessionStarter
 from slackbot.start_checks import about
 from slackbot.start_reading import StartReading
 from slackbot.views import action_ids
-from slackbot.views.language import say
+from slackbot.views.language import say, translated
 from slackbot.views.start import has_session
 from slackbot.views.start_form import MAX_FORM_PROMPT, FormFields, start_form
 from slackbot.views.view import View
@@ -220,11 +220,12 @@ class FormDesk:
         return session
 
 
-def errors_by_block(error: DevflowError) -> dict[str, str]:
+def errors_by_block(error: DevflowError, language: str) -> dict[str, str]:
     """An error as the form shows it: under the field it is about, else under the prompt."""
     block = {
         "repository": action_ids.FORM_REPOSITORY,
         "base_branch": action_ids.FORM_BASE,
         "agent": action_ids.FORM_AGENT,
     }.get(error.field, action_ids.FORM_PROMPT)
-    return {block: f"{error.summary} {error.remedy}".strip()}
+    told = (translated(language, part) for part in (error.summary, error.remedy) if part)
+    return {block: " ".join(told)}

@@ -87,7 +87,7 @@ def register(app: AsyncApp, desk: FrontDesk, start: StartDesk) -> None:
         except DevflowError as error:
             # Of whatever kind: the form stays, with all that was typed.
             log.info("form_refused", user_id=user_id, why=error.summary)
-            errors = errors_by_block(error)
+            errors = errors_by_block(error, await desk.language(user_id))
         await (ack(response_action="errors", errors=errors) if errors else ack())
 
     async def repositories(ack: AsyncAck, body: dict[str, Any]) -> None:

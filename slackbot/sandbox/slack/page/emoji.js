@@ -36,7 +36,7 @@ function hasEmojiFont() {
   const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   if (!context) return (drawable = true);
   context.canvas.width = context.canvas.height = 24;
-  context.font = "18px sans-serif";
+  context.font = '18px "Apple Color Emoji", "Segoe UI Emoji", "Noto Color Emoji", sans-serif';
   context.fillStyle = "#000";
   context.fillText("😀", 0, 19);
   // A colour glyph has pixels that are not grey; the box drawn for a missing glyph has none.
