@@ -255,7 +255,9 @@ def _running(session: Session) -> str:
         more = say(language, "card.more_waiting", number=waiting) if waiting else ""
         doing = "card.cancelling" if working.cancelled_at is not None else "card.working"
         return say(language, doing, user=mention(working.user_id)) + more
-    return say(language, "card.waiting", number=waiting) if waiting else say(language, "card.ready")
+    if waiting:
+        return say(language, "card.waiting", number=waiting)
+    return say(language, "card.ready_mention" if needs_mention(session) else "card.ready")
 
 
 def _queue(session: Session) -> list[str]:

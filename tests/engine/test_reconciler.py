@@ -138,10 +138,14 @@ async def test_idleness_ends_a_session_whose_worker_does_not_end_itself(world: E
         if (await world.load(session_id)).status is Status.RUNNING:
             await engine.handle(session_id, ev.WorkerHeard(session.launch))
         await reconciler.run_once()
+        await world.quiet(engine)
     ended = await world.settled(session_id)
     assert ended.status is Status.STOPPED
     assert ended.ended is not None
     assert ended.ended.by is EndedBy.IDLE
+    assert ended.stay.warned is None
+    thread = ended.thread
+    assert "stops itself soon" not in world.chat.thread_text(thread.channel_id, thread.thread_ts)
     await world.says(engine, session_id, "good morning")
     await world.quiet(engine)
     assert (await world.load(session_id)).status is Status.STARTING

@@ -364,7 +364,7 @@ async def test_the_owner_hands_over(world: BotWorld) -> None:
     worker = await thread.worker()
     await worker.works()
     await yuki.says(thread, f"!handover <@{yuki.user_id}>")
-    await yuki.is_told(thread, "may hand it over")
+    await yuki.is_told(thread, "セッションの引き継ぎができるのは")
     await ada.says(thread, f"!hand over <@{yuki.user_id}>")
     await thread.shows(f"<@{ada.user_id}> さんがこのセッションを <@{yuki.user_id}> さんに引き継ぎました。")
     assert thread.item()["user_id"] == yuki.user_id

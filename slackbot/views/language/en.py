@@ -72,6 +72,7 @@ TEXTS: dict[str, Template] = {
     "card.more_waiting": ", {number} waiting",
     "card.waiting": Plural("🔵 *Running* – {number} prompt waiting", "🔵 *Running* – {number} prompts waiting"),
     "card.ready": "🟢 *Ready for prompts* – reply in this thread to tell the agent what to do.",
+    "card.ready_mention": "🟢 *Ready for prompts* – mention DevFlow in this thread to tell the agent what to do.",
     "card.error": "🔴 *Ended with an error*",
     "card.stopped": "⚪ *Stopped*",
     "card.stopped_by_person": "⚪ *Stopped* by {user}",

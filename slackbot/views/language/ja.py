@@ -65,6 +65,7 @@ TEXTS: dict[str, Template] = {
     "card.more_waiting": "、ほか {number} 件が待っています",
     "card.waiting": "🔵 *実行中* – {number} 件の指示が待っています",
     "card.ready": "🟢 *待機中* – このスレッドに返信すると、エージェントへの指示になります。",
+    "card.ready_mention": "🟢 *待機中* – このスレッドで DevFlow にメンションすると、エージェントへの指示になります。",
     "card.error": "🔴 *エラーで終了*",
     "card.stopped": "⚪ *停止*",
     "card.stopped_by_person": "⚪ *停止* ({user} さんによる)",
