@@ -22,9 +22,12 @@ from slackbot.front_desk import Reply
 
 log = structlog.get_logger()
 
-PAUSE_SECONDS = 1.25
-"""Between two threads: conversations.replies may be asked some fifty times a minute.
+PAUSE_SECONDS = 2.5
+"""Between two threads: conversations.replies may be asked some fifty times a minute, and half of that is for answers.
 https://docs.slack.dev/apis/web-api/rate-limits"""
+
+MOST_THREADS = 1000
+"""In one pass, those that were busy last; it takes most of an hour."""
 
 MARGIN_SECONDS = 60
 """A silence is noticed late, and clocks differ. What is read twice is one prompt."""
@@ -85,13 +88,14 @@ class CatchUp:
         """One pass over the live sessions, those that were busy last first."""
         live = [entry async for entry in self._store.scan(self._engine.now(), live=True)]
         heard = 0
-        for entry in sorted(live, key=lambda entry: entry.updated_at, reverse=True):
+        latest = sorted(live, key=lambda entry: entry.updated_at, reverse=True)[:MOST_THREADS]
+        for entry in latest:
             try:
                 heard += await self._session(entry.session_id, silent_since)
             except DevflowError as error:
                 log.warning("thread_not_read", session_id=entry.session_id, why=error.summary)
             await asyncio.sleep(self._pause_seconds)
-        log.info("caught_up", sessions=len(live), replies=heard)
+        log.info("caught_up", sessions=len(latest), left_out=len(live) - len(latest), replies=heard)
 
     async def _session(self, session_id: str, silent_since: int) -> int:
         """Hears what is new in one thread; how many replies that was."""

@@ -7,8 +7,9 @@ another when it is gone. https://docs.slack.dev/apis/events-api/using-socket-mod
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -27,6 +28,7 @@ log = structlog.get_logger()
 _STARTED = "devflow_listener_started"
 _SAID_ONCE_ENTRIES = 256
 _STARTS_A_ROUND = 8
+_ROUNDS_BEFORE = 3
 _KINDS = frozenset({"events_api", "slash_commands", "interactive"})
 
 FindClient = Callable[[AsyncBaseSocketModeClient], Awaitable[AsyncBaseSocketModeClient | None]]
@@ -96,7 +98,7 @@ class SocketIntake:
 
     async def _handle(self, client: AsyncBaseSocketModeClient, envelope_id: str, message: dict[str, Any]) -> None:
         async with self._places:
-            await self._turnstile.turn()
+            await self._turnstile.turn(_written_at(message))
             request, bolt_request = _parsed(envelope_id, message)
             if isinstance(bolt_request, str):
                 self._say_once("slack_envelope_malformed", fault=bolt_request, kind=str(message.get("type"))[:50])
@@ -144,39 +146,58 @@ class SocketIntake:
 
 
 class _Turnstile:
-    """Lets so many begin in one round of the event loop, first come, first served.
+    """Lets so many begin in one round of the event loop, those that were written first before the others.
 
     Of a hundred envelopes that came together, the first are acknowledged while the last have not begun; begun all
-    at once, each would wait for all the others.
+    at once, each would wait for all the others. And what was written in one breath comes over several sockets, which
+    are read one after the other: a few rounds of the loop pass before anything begins, and then it goes by its ts.
     """
 
     def __init__(self, starts_a_round: int) -> None:
         self._starts_a_round = starts_a_round
-        self._started = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._numbers = itertools.count()
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._is_round_due = False
 
-    async def turn(self) -> None:
-        """Returns when it is the caller's turn."""
+    async def turn(self, written_at: float = 0.0) -> None:
+        """Returns when it is the caller's turn. `written_at`: Unix seconds; of equal ones, first come, first served."""
         loop = asyncio.get_running_loop()
-        if not self._waiting and self._started < self._starts_a_round:
-            self._start(loop)
-            return
         waiting: asyncio.Future[None] = loop.create_future()
-        self._waiting.append(waiting)
+        heapq.heappush(self._waiting, (written_at, next(self._numbers), waiting))
+        if not self._is_round_due:
+            self._is_round_due = True
+            self._let_pass(loop, _ROUNDS_BEFORE)
         await waiting
 
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._started:
-            loop.call_soon(self._next_round, loop)
-        self._started += 1
+    def _let_pass(self, loop: asyncio.AbstractEventLoop, rounds: int) -> None:
+        if rounds:
+            loop.call_soon(self._let_pass, loop, rounds - 1)
+        else:
+            self._next_round(loop)
 
     def _next_round(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._started = 0
-        while self._waiting and self._started < self._starts_a_round:
-            waiting = self._waiting.popleft()
+        started = 0
+        while self._waiting and started < self._starts_a_round:
+            _, _, waiting = heapq.heappop(self._waiting)
             if not waiting.done():  # else its task was cancelled
                 waiting.set_result(None)
-                self._start(loop)
+                started += 1
+        self._is_round_due = bool(self._waiting)
+        if self._waiting:
+            loop.call_soon(self._next_round, loop)
+
+
+def _written_at(message: dict[str, Any]) -> float:
+    """When what an event tells of happened, by its ts; now, for commands and buttons."""
+    payload = message.get("payload")
+    event = payload.get("event") if isinstance(payload, dict) else None
+    # `event_ts` is there for all events, not for messages alone: an edit has its own, a channel's news too.
+    ts = event.get("event_ts") or event.get("ts") if isinstance(event, dict) else None
+    now = time.time()
+    try:
+        return min(now, float(ts)) if isinstance(ts, str) else now
+    except ValueError:
+        return now
 
 
 class _NoteStart(AsyncListenerStartHandler):

@@ -28,8 +28,8 @@ SCAN_PAGE = 100
 """Entries a scan reads at a time; between two pages nothing is held open."""
 
 PURGE_EVERY_SECONDS = 3600
-PURGE_AFTER_SECONDS = 24 * 3600
-"""An item leaves the file this long after its `ttl`; DynamoDB, too, removes within a few days, not at once."""
+PURGE_AFTER_SECONDS = 15 * 24 * 3600
+"""An item leaves the file this long after its `ttl`: a bot that was away takes up what is not over."""
 PURGE_ROWS = 500
 
 _CREATE = """

@@ -270,6 +270,20 @@ def file_shared(session: Session, event: ev.FileShared, now: int) -> Session:
     return session.with_turn(replace(turn, shown=shown))
 
 
+BREATH_SECONDS = 1.0
+
+
+def follows_closely(session: Session, turn: Turn) -> bool:
+    """Whether `turn`, which waits, was written in one breath with one that is not done, so that one may be missing."""
+    if turn.prompt_ts is None or turn.state is not TurnState.QUEUED:
+        return False
+    written = float(turn.prompt_ts)
+    others = [each for each in session.history if each.prompt_ts and each is not turn]
+    if any(each.prompt_ts == turn.prompt_ts for each in others):
+        return False
+    return any(0 < written - float(each.prompt_ts or 0) < BREATH_SECONDS for each in others if not each.state.is_ended)
+
+
 def _in_order(history: tuple[Turn, ...], turn: Turn) -> tuple[Turn, ...]:
     """With one more turn at its end, but before those that wait whose messages are younger: Slack may deliver late."""
     at = len(history)

@@ -28,6 +28,7 @@ from slackbot.core.repository_policy import LimitsOf
 from slackbot.core.session import Session, Status, Turn, TurnState, tried_before
 from slackbot.core.slack_text import leading_mention, plain_text
 from slackbot.core.staying import seconds_left
+from slackbot.core.turn_rules import follows_closely
 from slackbot.core.undo_rules import range_of
 from slackbot.core.worker_token import WorkerIdentity
 from slackbot.engine import Engine
@@ -38,6 +39,9 @@ from slackbot.progress_board import ProgressBoard
 from slackbot.views.progress import ProgressPicture
 
 log = structlog.get_logger()
+
+SETTLE_SECONDS = 0.15
+"""What was written within a second of what came before it may have overtaken another; so long it waits for that one."""
 
 MAX_STEPS_BYTES = 4096
 MAX_PROMPT_CHARACTERS = 200_000
@@ -144,6 +148,7 @@ class WorkerDesk:
     async def next_turn(self, identity: WorkerIdentity, body: wp.NextTurn = wp.NOTHING_SEEN) -> wp.TurnWork | None:
         """The turn this launch has already, else the next one; None after the long poll's time."""
         until = self._clock() + self._long_poll_seconds
+        settled: set[str] = set()
         await self._engine.handle(
             identity.session_id, ev.WorkerHeard(identity.launch, body.in_editor, body.unpushed_files)
         )
@@ -151,6 +156,11 @@ class WorkerDesk:
             changed = self._engine.changed(identity.session_id)
             session = await live_session(self._engine, identity)
             turn = session.working_turn or next(iter(session.waiting_turns), None)
+            if turn is not None and turn.turn_id not in settled and follows_closely(session, turn):
+                # Two sockets, or two bots, may bring what was written in one breath in another order.
+                settled.add(turn.turn_id)
+                await first_of((self._stopping,), SETTLE_SECONDS)
+                continue
             if turn is not None and session.status is Status.RUNNING:
                 claimed = await self._claimed(identity, turn)
                 if claimed is not None:

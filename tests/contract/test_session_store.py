@@ -115,6 +115,18 @@ async def test_an_item_is_absent_from_its_ttl_on(store: SessionStore) -> None:
     assert await store.get(item["session_id"], NOW + 10) is None
 
 
+async def test_an_expired_item_is_found_by_who_asks_for_an_earlier_moment_and_can_be_kept(store: SessionStore) -> None:
+    """A bot that was away takes up what expired meanwhile: seen as of then, and written as any other."""
+    item = await stored(store, ttl=NOW + 10, due_at=NOW, status=Status.RUNNING)
+    session_id = item["session_id"]
+    assert await found(store, NOW + 5_000, due_by=NOW + 5_000) == []
+    assert await found(store, NOW + 9, due_by=NOW + 5_000) == [session_id]
+    assert await store.get(session_id, NOW + 9) == item
+    kept = {**item, "ttl": NOW + 90_000, "write_version": item["write_version"] + 1}
+    assert await store.replace(kept, item["write_version"])
+    assert await store.get(session_id, NOW + 5_000) == kept
+
+
 async def test_create_replaces_an_expired_item_whole(store: SessionStore) -> None:
     """An expired item does not stand in the way, and nothing of it is left in the new one."""
     old = await stored(store, ttl=NOW + 10, pr_number=7, due_at=NOW, user_id="U-before", status=Status.RUNNING)

@@ -25,7 +25,7 @@ from slackbot.core.errors import Fenced, IllegalTransition, Refused, UsageError
 from slackbot.core.ports import TaskObservation
 from slackbot.core.session import EndedBy, Session, Status, TurnState, card_key
 from slackbot.core.transitions import decide
-from slackbot.core.turn_rules import BY_CLOCK
+from slackbot.core.turn_rules import BY_CLOCK, follows_closely
 from tests.core.builders import (
     T0,
     TASK_ARN,
@@ -686,3 +686,17 @@ def test_idle_and_age() -> None:
 def test_time_does_nothing_to_what_is_over() -> None:
     """A stopped session stays as it is."""
     assert tell(stopped(), ev.TimePassed(), now=T0 + 10**6) == stopped()
+
+
+def test_what_was_written_in_one_breath_may_miss_one_of_it() -> None:
+    """Only what waits, only within a second, and not what is run again."""
+    session = tell(running(), prompt(2), prompt(500_000))
+    _, second, third = session.history
+    assert [follows_closely(session, turn) for turn in session.history] == [False, True, True]
+    late = tell(session, ev.PromptReceived("C0000001:1790000009.000000", "U1", "later", "1790000009.000000"))
+    assert not follows_closely(late, late.history[-1])
+    again = replace(session, history=(replace(second, turn_id="press:1"), second, replace(third, prompt_ts=None)))
+    assert [follows_closely(again, turn) for turn in again.history] == [False, False, False]
+    assert not follows_closely(session, replace(second, state=TurnState.WORKING))
+    done = replace(session, history=(replace(session.history[0], state=TurnState.ANSWERED), second))
+    assert not follows_closely(done, second), "who has read the answer writes something new"

@@ -19,6 +19,9 @@ from tests.faults.kill_points import SIDES, all_calls
 from tests.wire.bot_world import bot_world
 
 KILLS_A_WORLD = 30
+IDLE_SECONDS = 10
+SETTLE_SECONDS = 300.0
+"""More than a machine that does nothing else needs."""
 
 
 def main() -> int:
@@ -27,6 +30,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the first world; the others follow")
     parser.add_argument("--bots", type=int, choices=(1, 2), help="at once on one store; default: in turn")
     parser.add_argument("--lease", type=int, default=5, metavar="SECONDS", help="of what is owed (the product: 30)")
+    parser.add_argument("--idle", type=int, metavar="SECONDS", help="sessions stop themselves after; default: in turn")
+    parser.add_argument("--aws", type=int, choices=(0, 1), help="on DynamoDB and ECS; default: every fourth world")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep each world's files here")
     parser.add_argument("-v", "--verbose", action="store_true", help="a line for each kill")
     parser.add_argument("--no-flood", dest="flood", action="store_false", help="kills alone")
@@ -35,7 +40,16 @@ def main() -> int:
     faults, seed = 0, options.seed
     while kills < options.kills:
         wanted = min(KILLS_A_WORLD, options.kills - kills)
-        plan = Plan(seed, wanted, bots=options.bots or 1 + seed % 2, lease_seconds=options.lease)
+        idle = (IDLE_SECONDS if seed % 3 == 0 else 0) if options.idle is None else options.idle
+        plan = Plan(
+            seed,
+            wanted,
+            bots=options.bots or 1 + seed % 2,
+            lease_seconds=options.lease,
+            settle_seconds=SETTLE_SECONDS,
+            on_aws=seed % 4 == 0 if options.aws is None else bool(options.aws),
+            idle_seconds=idle or None,
+        )
         with tempfile.TemporaryDirectory(prefix="devflow-faults-", ignore_cleanup_errors=True) as scratch:
             directory = Path(scratch)
             if options.keep is not None:

@@ -25,6 +25,11 @@ def trapped(trap: Trap) -> None:
     app.GithubCodeHost = trap.around("code_host", app.GithubCodeHost)  # type: ignore[misc]
     app.SqliteStore = trap.around("store", app.SqliteStore)  # type: ignore[misc]
     app.LocalTasks = trap.around("tasks", app.LocalTasks)  # type: ignore[misc]
+    if os.environ["DEVFLOW_STORE"] == "dynamodb":
+        from slackbot.adapters import dynamodb, ecs
+
+        dynamodb.DynamoStore = trap.around("store", dynamodb.DynamoStore)  # type: ignore[misc]
+        ecs.EcsTasks = trap.around("tasks", ecs.EcsTasks)  # type: ignore[misc]
 
 
 def hurried(lease_seconds: int) -> None:

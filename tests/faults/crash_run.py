@@ -38,6 +38,10 @@ class Plan:
     lease_seconds: int = 5
     seconds: float = 3600.0
     settle_seconds: float = 150.0
+    on_aws: bool = False
+    """DynamoDB (moto) and a scripted ECS in place of SQLite and local tasks."""
+    idle_seconds: int | None = None
+    """A session to which nobody writes for so long stops itself, and the next reply wakes it; None = the default."""
 
 
 @dataclass
@@ -62,7 +66,9 @@ class Outcome:
             *(f"  FAULT: {fault}" for fault in self.faults),
         ]
         if self.faults:
-            lines.append(f"  again: python -m tests.faults --seed {plan.seed} --kills {plan.kills} --bots {plan.bots}")
+            again = f"--seed {plan.seed} --kills {plan.kills} --bots {plan.bots} --idle {plan.idle_seconds or 0}"
+            again += f" --aws {int(plan.on_aws)}"
+            lines.append(f"  again: python -m tests.faults {again}")
         return "\n".join(lines)
 
 
@@ -71,7 +77,11 @@ async def crash_run(plan: Plan, directory: Path, say: Callable[[str], None] = la
     # One for each: else the choices of one would hang on how often the other was asked.
     rng, of_mail, of_people = (random.Random(f"{plan.seed} {who}") for who in ("kills", "mail", "people"))
     outcome = Outcome(plan)
-    async with crash_world(directory, of_mail, bots=plan.bots, lease_seconds=plan.lease_seconds) as crash:
+    async with crash_world(
+        directory, of_mail, bots=plan.bots, lease_seconds=plan.lease_seconds, on_aws=plan.on_aws
+    ) as crash:
+        if plan.idle_seconds is not None:
+            crash.settings["DEVFLOW_IDLE_SECONDS"] = str(plan.idle_seconds)
         repositories = [await crash.world.repository() for _ in range(2)]
         crowd = Crowd(crash, of_people, repositories)
         run = _Run(plan, crash, crowd, rng, outcome, say)
@@ -129,7 +139,11 @@ class _Run:
         while left := unsettled(self._crash, self._crowd):
             await self._fill_slots()
             if time.monotonic() - began > self._plan.settle_seconds:
-                raise AssertionError(f"{what} did not settle: {'; '.join(left)}")
+                said = [
+                    f"{bot.name}: {[line for line in bot.log if line.get('level') != 'debug'][-12:]}"
+                    for bot in self._crash.living
+                ]
+                raise AssertionError(f"{what} did not settle: {'; '.join(left)}; last words: {'; '.join(said)}")
             await asyncio.sleep(0.1)
         self._outcome.settled_seconds += time.monotonic() - began
 

@@ -15,15 +15,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.faults.aws_world import aws_world
 from tests.faults.kill_points import Point
 from tests.wire.bot_world import BotWorld, bot_world, until
 
 REPOSITORY_ROOT = Path(__file__).parents[2]
-START_SECONDS = 60.0
+START_SECONDS = 240.0
 PATIENT_SECONDS = 3.0
 """How long a worker's connection waits for a bot that comes up again."""
 
@@ -134,6 +135,8 @@ class CrashWorld:
         self.slots: list[BotProcess | None] = [None] * bots
         self.past: list[BotProcess] = []
         self.url = ""
+        self.settings: dict[str, str] = {}
+        """On top of the world's own, for each bot."""
         self._lease_seconds = lease_seconds
         self._started = 0
 
@@ -149,6 +152,7 @@ class CrashWorld:
             "DEVFLOW_RECONCILE_SECONDS": "0.5",
             "DEVFLOW_LOG_FORMAT": "json",
             "DEVFLOW_TEST_LEASE_SECONDS": str(self._lease_seconds),
+            **self.settings,
         }
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
@@ -232,15 +236,22 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @asynccontextmanager
 async def crash_world(
-    directory: Path, rng: random.Random, *, bots: int, lease_seconds: int
+    directory: Path, rng: random.Random, *, bots: int, lease_seconds: int, on_aws: bool = False
 ) -> AsyncIterator[CrashWorld]:
-    """Everything but the bots is up; every process that was started ends with it."""
-    async with bot_world(
-        directory, event_ack_seconds=5.0, retry_delays_seconds=(0.05, 0.5, 1.0, *(2.0,) * 40)
-    ) as world:
+    """Everything but the bots is up; every process that was started ends with it. `on_aws`: on DynamoDB and ECS."""
+    async with AsyncExitStack() as stack:
+        world = await stack.enter_async_context(
+            bot_world(directory, event_ack_seconds=5.0, retry_delays_seconds=(0.05, 0.5, 1.0, *(2.0,) * 40))
+        )
         made = CrashWorld(world, rng, bots=bots, lease_seconds=lease_seconds)
-        server = await asyncio.start_server(made.forward, "127.0.0.1", 0)
-        made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        if on_aws:
+            aws = await stack.enter_async_context(aws_world(directory))
+            made.settings |= aws.settings
+            world.items = aws.items  # type: ignore[method-assign]
+        # Any address of this machine's own; with ECS it may not be one of those that mean "this very machine".
+        host = "127.0.0.2" if on_aws else "127.0.0.1"
+        server = await asyncio.start_server(made.forward, host, 0)
+        made.url = f"http://{host}:{server.sockets[0].getsockname()[1]}"
         try:
             yield made
         finally:

@@ -28,6 +28,9 @@ MORE = {
     "long": ["long"] * 9,
     "slow": ["slow"] * 6,
     "start": ["!retry"] * 5,
+    "home": ["home"] * 9,
+    "button": ["button"] * 9,
+    "forget": ["forget"] * 9 + ["!stop"] * 4,
 }
 """What is done more often where a certain call is waited for (`kill_points.NEEDS`)."""
 
@@ -46,6 +49,12 @@ class Talk:
     """Whether the command that began it was; else its session may or may not be there."""
     prompts: dict[str, str] = field(default_factory=dict)
     """`ts` of each reply that is a prompt -> its text."""
+    edited: dict[str, str] = field(default_factory=dict)
+    """`ts` of a reply -> what it says now; the bot may have heard of that too late."""
+    deleted: set[str] = field(default_factory=set)
+    """`ts` of replies that their author took away again; the bot may have begun them."""
+    is_forgotten: bool = False
+    """Whether somebody asked for that; it is so once the item is gone."""
     asked: Counter[str] = field(default_factory=Counter)
     """`!stop` and the like, whether by word or by button: how often, each delivery of the same one not counted."""
 
@@ -80,11 +89,19 @@ class Crowd:
             await self._starts()
             return
         choices = ["reply"] * 7 + ["!cancel", "!retry", "!retry", "!pr", "!stop", "button", "button", "revive"]
+        choices += ["edit", "delete", "home"]
         choices += MORE.get(wish or "", [])
         choice = self._rng.choice(choices)
         talk = self._rng.choice(live if live and self._rng.random() < 0.8 else self.talks)
         if choice == "button":
             await self._presses(talk)
+        elif choice == "home":
+            await self._crash.world.slack.people.open_home(talk.person.user_id)
+            self.done["home"] += 1
+        elif choice in ("edit", "delete"):
+            await self._changes_mind(talk, choice)
+        elif choice == "forget":
+            await self._forgets()
         elif choice in WORDS:
             await self._says_word(talk, choice)
         elif choice == "revive":
@@ -127,10 +144,56 @@ class Crowd:
         self.talks.append(Talk(person, thread, repository, prompt, is_acknowledged))
 
     async def _replies(self, talk: Talk, prompt: str) -> None:
-        if talk.open_prompts < MAX_OPEN_PROMPTS:
+        if talk.open_prompts < MAX_OPEN_PROMPTS and not talk.is_forgotten:
             ts = await talk.person.says(talk.thread, prompt)
             talk.prompts[ts] = prompt
             self.done["reply"] += 1
+
+    async def _changes_mind(self, talk: Talk, choice: str) -> None:
+        """About the newest reply that is not in work yet, as far as one can see."""
+        turns = {turn["turn_id"]: turn["state"] for turn in talk.thread.turns()}
+        waiting = [
+            ts
+            for ts in talk.prompts
+            if ts not in talk.deleted and turns.get(f"{talk.thread.channel_id}:{ts}", "queued") == "queued"
+        ]
+        if not waiting:
+            return
+        ts, people = waiting[-1], self._crash.world.slack.people
+        self.done[choice] += 1
+        if choice == "edit":
+            talk.edited[ts] = self._prompt("quick")
+            await people.edit(talk.person.user_id, talk.thread.channel_id, ts, talk.edited[ts])
+        else:
+            talk.deleted.add(ts)
+            await people.delete(talk.person.user_id, talk.thread.channel_id, ts)
+
+    async def _forgets(self) -> None:
+        """A session that is over, by the command and its button; whoever is killed meanwhile leaves it or takes it."""
+        over = [
+            talk
+            for talk in self.talks
+            if talk.thread.item().get("status") in ("stopped", "error") and not talk.is_forgotten
+        ]
+        if not over:
+            return
+        talk, world = self._rng.choice(over), self._crash.world
+        person = talk.person
+        await world.slack.people.command(
+            person.user_id, person.channel_id, "/devflow", f"forget {talk.thread.session_id[:13]}"
+        )
+        for message in person.private()[-1:]:
+            for block in message.get("blocks") or ():
+                for element in block.get("elements") or () if block["type"] == "actions" else ():
+                    talk.is_forgotten = True
+                    self.done["forget"] += 1
+                    await world.slack.people.press(
+                        person.user_id,
+                        element["action_id"],
+                        block_id=block["block_id"],
+                        channel_id=person.channel_id,
+                        message_ts=message["ts"],
+                    )
 
     async def _says_word(self, talk: Talk, word: str) -> None:
         await talk.person.says(talk.thread, word)

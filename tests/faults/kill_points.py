@@ -24,14 +24,20 @@ NEEDS: dict[str, str] = {
     "store.create": "start", "code_host.create_branch": "start", "code_host.compare": "pull_request",
     "code_host.open_pull_request": "pull_request", "code_host.delete_branch": "stop", "tasks.run_task": "start",
     "tasks.stop_task": "stop", "chat.post_ephemeral": "odd", "chat.get_permalink": "pull_request",
-    "chat.upload_file": "long", "chat.get_message": "odd", "chat.delete_message": "slow",
+    "chat.upload_file": "long", "chat.get_message": "odd", "chat.delete_message": "slow", "chat.publish_home": "home",
+    "chat.open_modal": "button", "code_host.list_branches": "button", "code_host.pull_request_template": "button",
+    "store.delete": "forget",
 }  # fmt: skip
 """What people must do for a call to be made at all; every other call is made whatever they do."""
 
 _NEVER_CALLED = {
-    "store.delete", "store.close", "store.list_by_user", "tasks.close", "code_host.close", "code_host.compare",
+    "store.close", "store.list_by_user", "tasks.close", "code_host.close", "code_host.compare",
     "code_host.get_pull_request", "code_host.list_repositories", "chat.close", "chat.read_file",
-    "chat.user_group_members", "chat.forget_channel",
+    "chat.user_group_members", "chat.forget_channel", "chat.update_modal", "chat.share_file",
+    "chat.stream_file", "chat.upload_bytes", "code_host.compare_files", "store.add_up",
+    "code_host.check_details", "code_host.create_ref", "code_host.delete_ref", "code_host.get_ref",
+    "code_host.list_reviewers", "code_host.mark_ready_for_review", "code_host.merge_pull_request",
+    "code_host.reply_to_review_comment", "code_host.update_ref",
 }  # fmt: skip
 """Calls of an orderly end, and calls that nothing in these runs leads to."""
 
@@ -48,14 +54,20 @@ class Point:
         return f"{self.call} {self.side} {self.count}"
 
 
+def methods_of(port: type) -> set[str]:
+    """The names of its methods, those of its parts too."""
+    return {
+        name
+        for part in port.__mro__
+        if part.__module__.startswith("slackbot.")
+        for name, value in vars(part).items()
+        if inspect.isfunction(value) and not name.startswith("_")
+    }
+
+
 def all_calls() -> list[str]:
     """Every method of every port that these runs lead to."""
-    methods = [
-        f"{name}.{method}"
-        for name, port in PORTS.items()
-        for method, value in vars(port).items()
-        if inspect.isfunction(value) and not method.startswith("_")
-    ]
+    methods = [f"{name}.{method}" for name, port in PORTS.items() for method in methods_of(port)]
     return sorted(set(methods) - _NEVER_CALLED)
 
 
@@ -80,11 +92,7 @@ class Trap:
 
     def around(self, port: str, adapter: type[C]) -> type[C]:
         """The same adapter, with the trap on both sides of each call of its port."""
-        methods = {
-            name: self._trapped(f"{port}.{name}", getattr(adapter, name))
-            for name, value in vars(PORTS[port]).items()
-            if inspect.isfunction(value) and not name.startswith("_")
-        }
+        methods = {name: self._trapped(f"{port}.{name}", getattr(adapter, name)) for name in methods_of(PORTS[port])}
         return type(adapter.__name__, (adapter,), methods)
 
     def _trapped(self, call: str, method: Callable[..., Any]) -> Callable[..., Any]:

@@ -41,8 +41,10 @@ def unsettled(crash: CrashWorld, crowd: Crowd) -> list[str]:
         if "lease" in item or thread.get("notices"):
             left.append(f"{name} owes something (lease {item.get('lease')}, notices {thread.get('notices')})")
     for talk in crowd.talks:
+        if talk.is_forgotten and not talk.thread.item():
+            continue
         stored = {turn["turn_id"] for turn in talk.thread.turns()}
-        missing = [ts for ts in talk.prompts if f"{talk.thread.channel_id}:{ts}" not in stored]
+        missing = [ts for ts in talk.prompts if f"{talk.thread.channel_id}:{ts}" not in stored | _withdrawn(talk)]
         if missing and crash.mail.is_empty:
             left.append(f"{talk.thread.session_id[:8]} does not hold prompts {missing}")
     return left
@@ -63,7 +65,7 @@ async def verdict(crash: CrashWorld, crowd: Crowd) -> list[str]:
         faults += [
             f"{bot.name} logged: {line}"[:1500]
             for line in bot.log
-            if line.get("level") not in ("info", "warning", "debug")
+            if line.get("level") not in ("info", "warning", "debug") and line.get("event") != "slack_is_not_heard"
         ]
     return faults
 
@@ -73,6 +75,8 @@ async def _of_talk(crash: CrashWorld, talk: Talk) -> list[str]:
     messages = talk.thread.messages()
     bots_own = [message for message in messages if message["bot"]]
     faults = [f"a progress message is left: {words(m)[:80]}" for m in bots_own if event_type(m) == "devflow_progress"]
+    if not item and talk.is_forgotten:
+        return faults
     if not item:
         if talk.is_acknowledged:
             faults.append("its start was acknowledged, and no session is stored")
@@ -89,6 +93,10 @@ async def _of_talk(crash: CrashWorld, talk: Talk) -> list[str]:
     return faults + await _work(crash, talk, item, bots_own)
 
 
+def _withdrawn(talk: Talk) -> set[str]:
+    return {f"{talk.thread.channel_id}:{ts}" for ts in talk.deleted}
+
+
 def _drawn(item: dict[str, Any]) -> str:
     return words({"blocks": card(from_item(item)).blocks})
 
@@ -99,13 +107,21 @@ def _prompts(talk: Talk, item: dict[str, Any]) -> list[str]:
     wanted = {f"{channel}:{talk.thread.thread_ts}": talk.first_prompt}
     wanted |= {f"{channel}:{ts}": prompt for ts, prompt in talk.prompts.items()}
     counted = Counter(turn["turn_id"] for turn in item["history"])
-    faults = [f"prompt {turn_id} is in history {counted[turn_id]} times" for turn_id in wanted if counted[turn_id] != 1]
+    least = {turn_id: 0 if turn_id in _withdrawn(talk) else 1 for turn_id in wanted}
+    faults = [
+        f"prompt {turn_id} is in history {counted[turn_id]} times"
+        for turn_id in wanted
+        if not least[turn_id] <= counted[turn_id] <= 1
+    ]
+    edited = {f"{channel}:{ts}": prompt for ts, prompt in talk.edited.items()}
     for turn in item["history"]:
         if turn["state"] not in ("answered", "failed", "cancelled"):
             faults.append(f"turn {turn['turn_id']} is {turn['state']}")
-        if turn["prompt"] != wanted.get(turn["turn_id"], turn["prompt"]):
+        said = (wanted.get(turn["turn_id"], turn["prompt"]), edited.get(turn["turn_id"]))
+        if turn["prompt"] not in said:
             faults.append(f"turn {turn['turn_id']} has another prompt: {turn['prompt']!r}")
-    retried = len(item["history"]) - len(wanted)
+    # Prompts that were one piece of work are run again together: the press's own id, and that with a number behind it.
+    retried = len([turn_id for turn_id in counted if turn_id not in wanted and turn_id.count(".") == 1])
     if retried > talk.asked["!retry"]:
         faults.append(f"{retried} turns were run again, and that was asked {talk.asked['!retry']} times")
     return faults
@@ -148,7 +164,7 @@ def _notices(talk: Talk, item: dict[str, Any], bots_own: list[dict[str, Any]]) -
     kinds = Counter(
         str(payload(message)["notice_id"]).partition(":")[0]
         for message in bots_own
-        if event_type(message) == "devflow_notice"
+        if event_type(message) == "devflow_notice" and "stopped itself" not in words(message)
     )
     faults = []
     if kinds["stopped"] > talk.asked["!stop"]:

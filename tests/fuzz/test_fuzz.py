@@ -13,10 +13,10 @@ DOCUMENT = {"a": {"b": [1, {"c": "d"}]}, "e": None}
 
 async def test_whatever_is_sent_is_acknowledged_and_touches_nobody_elses_session(tmp_path: Path) -> None:
     """Some hundred changed envelopes, worker calls and webhooks, by people who may do nothing here, or little."""
-    outcome = await fuzz_run(11, 500, tmp_path)
+    outcome = await fuzz_run(11, 300, tmp_path)
     assert not outcome.faults, str(outcome)
-    assert outcome.cases.total() == 500
-    assert outcome.answers["acknowledged"] == 350
+    assert outcome.cases.total() == 300
+    assert outcome.answers["acknowledged"] == 210
 
 
 def test_every_place_is_changed_in_every_way() -> None:

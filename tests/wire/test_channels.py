@@ -100,3 +100,36 @@ async def test_the_app_is_uninstalled_in_mid_session(world: BotWorld) -> None:
     finally:
         world.slack.fault = None
     await untold.is_settled()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"bot_id": "B0OTHER", "user": "U0OTHERBOT"},
+        {"subtype": "bot_message", "bot_id": "B0WORKFLOW", "username": "A workflow"},
+        {"bot_id": "B0WORKFLOW", "app_id": "A0WORKFLOW", "user": "U0WORKFLOW"},
+        {"user": "USLACKBOT"},
+        {"user": "U0NOBODY"},
+        {"subtype": "channel_join"},
+        {"subtype": "reminder_add"},
+    ],
+    ids=lambda fields: "-".join(sorted(fields)),
+)
+async def test_what_no_person_said_is_no_prompt(world: BotWorld, fields: dict[str, str]) -> None:
+    """Bots, workflows, Slack itself: nothing is stored, nothing is answered, and the next person is heard."""
+    ada, thread = await at_work(world)
+    said = len(thread.said())
+    event = {
+        "type": "message",
+        "user": ada.user_id,
+        "text": "!stop",
+        "channel": ada.channel_id,
+        "channel_type": "channel",
+    }
+    event |= {"ts": world.slack.workspace.next_ts(), "thread_ts": thread.thread_ts, **fields}
+    world.slack.inject_event(event)
+    await until(lambda: world.slack.sockets.undelivered_count == 0, "acknowledged")
+    await ada.says(thread, "echo after it")
+    await until(lambda: len(thread.turns()) == 2, "the next person's prompt")
+    assert thread.item()["status"] == "running"
+    assert len(thread.said()) <= said + 1

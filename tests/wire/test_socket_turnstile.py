@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
-from slackbot.adapters.socket_intake import _Turnstile
+import pytest
+
+from slackbot.adapters.socket_intake import _Turnstile, _written_at
 
 
 async def test_a_few_begin_in_each_round_of_the_loop() -> None:
@@ -17,7 +20,8 @@ async def test_a_few_begin_in_each_round_of_the_loop() -> None:
         begun.append(number)
 
     tasks = [asyncio.create_task(envelope(number)) for number in range(10)]
-    await asyncio.sleep(0)
+    while not begun:
+        await asyncio.sleep(0)
     assert begun == [0, 1, 2]
     late = asyncio.create_task(envelope(10))
     await asyncio.gather(*tasks, late)
@@ -32,3 +36,27 @@ async def test_a_cancelled_envelope_takes_no_turn() -> None:
     tasks[1].cancel()
     async with asyncio.timeout(10):
         await asyncio.gather(tasks[0], tasks[2])
+
+
+async def test_what_came_together_begins_in_the_order_in_which_it_was_written() -> None:
+    """Whichever socket brought it; one round of the loop later it is still together."""
+    turnstile = _Turnstile(2)
+    began: list[float] = []
+
+    async def begin(written_at: float) -> None:
+        await turnstile.turn(written_at)
+        began.append(written_at)
+
+    first = [asyncio.create_task(begin(at)) for at in (1.0, 3.0, 5.0)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await asyncio.gather(*first, *(begin(at) for at in (2.0, 4.0)))
+    assert began == [1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+@pytest.mark.parametrize("ts", ["1.5", "nan", "inf", "-inf", "1e400", "x", "", None, 7, {}])
+async def test_no_ts_holds_up_the_others(ts: object) -> None:
+    """One that is none, or lies in a time to come, counts as now."""
+    written = _written_at({"payload": {"event": {"ts": ts}}})
+    assert written <= time.time()
+    assert _written_at({}) <= time.time()
