@@ -33,7 +33,9 @@ async def test_a_reply_is_in_the_store_when_its_acknowledgement_arrives(
     acknowledged = EventDeliveries.acknowledged
 
     def look(deliveries: EventDeliveries, envelope_id: str) -> None:
-        stored_at_ack.append([turn["prompt"] for turn in thread.turns()])
+        delivery = deliveries._deliveries.get(deliveries._events_by_envelope.get(envelope_id, ""))
+        if delivery is not None and delivery.payload["event"].get("text") == "echo two":
+            stored_at_ack.append([turn["prompt"] for turn in thread.turns()])
         acknowledged(deliveries, envelope_id)
 
     monkeypatch.setattr(EventDeliveries, "acknowledged", look)
