@@ -78,7 +78,11 @@ async def fuzz_run(seed: int, cases: int, directory: Path, *, exhaustive: bool =
     with complaints() as noted:
         async with bot_world(directory) as world:
             await world.start_bot(
-                pace=PACE, DEVFLOW_MAX_SESSIONS_PER_USER="50", DEVFLOW_MAX_SESSIONS="60", DEVFLOW_ADMINS="U0ADMIN"
+                pace=PACE,
+                DEVFLOW_MAX_SESSIONS_PER_USER="50",
+                DEVFLOW_MAX_SESSIONS="100000",
+                DEVFLOW_ADMINS="U0ADMIN",
+                DEVFLOW_AUDIT_LOG=str(directory / "audit.log"),
             )
             run = _Run(world, rng, outcome)
             await run.prepare()
@@ -97,6 +101,7 @@ class _Run:
         self._threads: list[SessionThread] = []
         self._forged: tuple[str, ...] = ()
         self._victims: dict[str, dict[str, Any]] = {}
+        self._strangers = {MALLORY}
 
     async def prepare(self) -> None:
         """Sessions of others, in every state, and what their people sent meanwhile."""
@@ -243,15 +248,16 @@ class _Run:
                 if after[name] != before[name]:
                     self._outcome.faults.append(f"{session_id}: {name} was {before[name]}, is {after[name]}")
         others = {item["user_id"] for item in self._world.items()} - {v["user_id"] for v in self._victims.values()}
-        if others - {MALLORY}:
+        if others - self._strangers:
             self._outcome.faults.append(f"sessions of {others} came from nowhere")
 
     # ------------------------------------------------------------------------------------ workers
 
     async def worker(self, cases: int) -> None:
         """A worker that says what it likes, about its own session and about others'."""
-        mallory = Person(self._world, MALLORY, self._threads[0].channel_id)
-        thread = await mallory.starts("demo/hello", "echo hi")
+        trudy = self._world.someone("trudy")
+        self._strangers.add(trudy.user_id)
+        thread = await trudy.starts("demo/hello", "echo hi")
         worker = await thread.worker()
         others = [turn["turn_id"] for victim in self._threads for turn in victim.turns()]
         for _ in range(cases):
