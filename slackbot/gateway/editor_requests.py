@@ -83,8 +83,8 @@ def headers_to_browser(headers: CIMultiDict[str], *, session_id: str, own_host: 
             continue
         if lower == "set-cookie" and (not own_host or value.strip().lower().startswith(COOKIE_PREFIX)):
             continue
-        if lower == "service-worker-allowed" and not own_host:
-            continue
+        if lower == "service-worker-allowed":
+            value = editor_path(session_id)  # no further than the session's own pages
         if lower == "location" and value.startswith("/") and not value.startswith("//"):
             value = editor_path(session_id).rstrip("/") + value
         passed.add(name, value)

@@ -164,6 +164,7 @@ async def test_what_is_passed_on_and_what_is_kept(desk: Desk) -> None:
     assert cookie.partition("=")[2] not in text
     assert not [name for name in told["environment"] if name.startswith("DEVFLOW_WORKER")]
     assert "Clear-Site-Data" not in headers
+    assert headers["Service-Worker-Allowed"] == desk.path
     status, _, headers = await desk.ask("GET", f"{desk.path}away?to=/login", headers={"Cookie": cookie})
     assert (status, headers["Location"]) == (302, f"{desk.path}login")
     status, _, _ = await desk.ask("GET", desk.path.rstrip("/"))
