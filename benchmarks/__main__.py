@@ -7,10 +7,26 @@ import os
 import platform
 import sys
 
-from benchmarks import acknowledgement, many_sessions, reply_to_agent, sandbox_ready, turn_costs
+from benchmarks import (
+    acknowledgement,
+    first_progress,
+    many_sessions,
+    model_proxy,
+    reply_to_agent,
+    sandbox_ready,
+    turn_costs,
+)
 from benchmarks.figures import print_rows
 
-MODULES = (sandbox_ready, reply_to_agent, acknowledgement, turn_costs, many_sessions)
+MODULES = (
+    sandbox_ready,
+    reply_to_agent,
+    first_progress,
+    model_proxy,
+    acknowledgement,
+    turn_costs,
+    many_sessions,
+)
 FIGURES = {module.FIGURE.name: module.FIGURE for module in MODULES}
 
 

@@ -1,7 +1,7 @@
 """An ACP agent that answers at once with the prompt, and writes down when the prompt came.
 
-`echo_agent.py FILE`: appends a line of JSON for each session/prompt, `at` (time.monotonic(), which is one clock for all
-processes of a machine) and `prompt`.
+`echo_agent.py FILE [--slow]`: appends a line of JSON for each session/prompt, `at` (time.monotonic(), one clock for all
+processes of a machine) and `prompt`. With --slow it says what it works on, and ends a second later.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from acp.schema import (
 class EchoAgent:
     """Implements acp.Agent as far as the benchmark has a use for it."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, slow: bool = False) -> None:
         self._path = path
+        self._slow = slow
 
     def on_connect(self, conn: Client) -> None:
         self._client = conn
@@ -50,9 +51,12 @@ class EchoAgent:
         text = next(block.text for block in reversed(prompt) if isinstance(block, TextContentBlock))
         with open(self._path, "a") as file:
             file.write(json.dumps({"at": at, "prompt": text}) + "\n")
-        await self._client.session_update(session_id=session_id, update=update_agent_message_text(text))
+        said = f"working on {text}" if self._slow else text
+        await self._client.session_update(session_id=session_id, update=update_agent_message_text(said))
+        if self._slow:
+            await asyncio.sleep(1.0)
         return PromptResponse(stop_reason="end_turn")
 
 
 if __name__ == "__main__":
-    asyncio.run(run_agent(EchoAgent(sys.argv[1])))
+    asyncio.run(run_agent(EchoAgent(sys.argv[1], slow="--slow" in sys.argv[2:])))

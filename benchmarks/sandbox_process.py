@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 USER_ID, CHANNEL_ID = "U0ADA", "C0SANDBOX"
 START_SECONDS, END_SECONDS = 60.0, 60.0
@@ -75,6 +75,14 @@ class SandboxProcess:
         """What the page asks for: `GET /sandbox/api/NAME`."""
         self._connection.request("GET", f"/sandbox/api/{name}")
         return dict(json.loads(self._connection.getresponse().read()))
+
+    def thread_texts(self, thread_ts: str) -> list[str]:
+        """The messages of a thread as the page gets them, each as JSON text."""
+        query = urlencode({"user_id": USER_ID, "channel_id": CHANNEL_ID, "thread_ts": thread_ts})
+        self._connection.request("GET", f"/sandbox/api/thread?{query}")
+        response = self._connection.getresponse()
+        answer = json.loads(response.read())
+        return [json.dumps(message, ensure_ascii=False) for message in answer.get("messages", [])]
 
     def _end(self) -> None:
         """As Ctrl-C does: sessions are stopped, nothing is left running."""

@@ -73,7 +73,7 @@ class Pace:
 
     retry: float = 1.0
     """First pause before what failed is tried again; it grows."""
-    first_progress: float = 0.25
+    first_progress: float = 0.15
     """A turn that ends sooner shows no progress message."""
     long_poll: float = LONG_POLL_SECONDS
     catch_up: float = CATCH_UP_SECONDS

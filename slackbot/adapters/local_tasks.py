@@ -54,8 +54,12 @@ KILL_SECONDS = 5.0
 
 INHERITED_VARIABLES = (
     "PATH", "HOME", "LANG", "LC_ALL", "TERM", "TMPDIR", "USER", "LOGNAME", "SHELL", "VIRTUAL_ENV",
+    "DEVFLOW_OWN_LOGIN",
 )  # fmt: skip
 """All that a worker gets of the bot's environment: the rest of it holds Slack's tokens."""
+
+OWN_LOGIN_VARIABLE = "DEVFLOW_OWN_LOGIN"
+"""Tells the worker that an agent for which there is no key may use the login of whoever runs this."""
 
 WORK_DIR_VARIABLE = "DEVFLOW_WORK_DIR"
 """Tells the worker where to put the checkout; it goes with the task, however that ends."""

@@ -5,9 +5,12 @@ Shared by models_anthropic, models_openai, models_gemini and models_bedrock, whi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import structlog
@@ -82,6 +85,7 @@ class ModelHttp:
                 data=data,
                 headers={**headers, "accept-encoding": "identity"},
                 allow_redirects=False,
+                proxy=_proxy_of(url),
                 skip_auto_headers=("User-Agent", "Content-Type"),
             )
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -96,7 +100,11 @@ class ModelHttp:
         """One small GET with the key, for `devflow check`: the JSON it answers, or a `DevflowError` in words."""
         try:
             async with self._session().get(
-                url, headers=dict(headers), allow_redirects=False, timeout=aiohttp.ClientTimeout(total=PROBE_SECONDS)
+                url,
+                headers=dict(headers),
+                allow_redirects=False,
+                proxy=_proxy_of(url),
+                timeout=aiohttp.ClientTimeout(total=PROBE_SECONDS),
             ) as answer:
                 if answer.status in (401, 403):
                     raise PermanentError(f"{self._name} refuses the key ({answer.status})", "Set a key that works")
@@ -120,9 +128,19 @@ class ModelHttp:
                 timeout=timeout,
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=True,
             )
         return self._http
+
+
+def _proxy_of(url: str) -> str | None:
+    """The proxy that the environment names for this address (aiohttp's `trust_env` asks a thread at every call)."""
+    parts = urlsplit(url)
+    return _proxy(parts.scheme, parts.hostname or "")
+
+
+@functools.lru_cache(maxsize=64)
+def _proxy(scheme: str, host: str) -> str | None:
+    return None if proxy_bypass(host) else getproxies().get(scheme)
 
 
 @dataclass

@@ -70,7 +70,7 @@ class ModelsApi:
     ) -> web.StreamResponse:
         """The call and its end of the session race: when the session ends first, the connection is cut."""
         relaying = asyncio.create_task(self._relay(request, provider, call, admitted))
-        watching = asyncio.create_task(self._desk.until_unwanted(identity))
+        watching = asyncio.create_task(self._desk.until_unwanted(identity, admitted))
         try:
             await asyncio.wait({relaying, watching}, return_when=asyncio.FIRST_COMPLETED)
             if relaying.done():

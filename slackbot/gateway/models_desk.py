@@ -7,6 +7,7 @@ and to the ledger of the month. `models_api` brings the requests in and carries 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -56,6 +57,8 @@ class Admitted:
     launch: int
     user_id: str
     turn_id: str
+    changed: asyncio.Event
+    """Set when the session is next saved after it was found to be live."""
 
 
 class ModelsDesk:
@@ -92,6 +95,7 @@ class ModelsDesk:
 
     async def admit(self, identity: WorkerIdentity) -> Admitted:
         """Whether this worker may call a model now."""
+        changed = self._engine.changed(identity.session_id)
         session = await self._wanted(identity)
         turn = session.working_turn
         user_id = turn.user_id if turn is not None else session.user_id
@@ -100,7 +104,7 @@ class ModelsDesk:
         if used_up is not None:
             await self._tell(session, used_up)
             raise Refused(refusal(used_up))
-        return Admitted(session.session_id, identity.launch, user_id, turn_id)
+        return Admitted(session.session_id, identity.launch, user_id, turn_id, changed)
 
     async def call(self, provider: ModelProvider, call: ModelCall) -> ModelAnswer:
         """The provider's answer, whose body is still to come."""
@@ -121,9 +125,13 @@ class ModelsDesk:
             loop = asyncio.get_running_loop()
             pending.timer = loop.call_later(SETTLE_SECONDS, self._settle_soon, admitted.session_id)
 
-    async def until_unwanted(self, identity: WorkerIdentity) -> None:
+    async def until_unwanted(self, identity: WorkerIdentity, admitted: Admitted) -> None:
         """Returns when the session has ended or another launch has taken this one's place."""
+        changed = admitted.changed
         while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await changed.wait()
             changed = self._engine.changed(identity.session_id)
             try:
                 await self._wanted(identity)
@@ -131,11 +139,6 @@ class ModelsDesk:
                 return
             except DevflowError as error:
                 log.info("model_call_not_watched", session_id=identity.session_id, why=error.summary)
-            try:
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await changed.wait()
-            except TimeoutError:
-                continue
 
     async def extend(self, session: Session, user_id: str, press_id: str) -> None:
         """An administrator grants once more what is used to 80 % or up: of the session, of its people, of the month.

@@ -20,10 +20,11 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from slackbot.adapters.local_tasks import LocalTasks
+from slackbot.adapters.local_tasks import OWN_LOGIN_VARIABLE, LocalTasks
 from slackbot.core.clipping import one_line
 from slackbot.core.errors import ConfigError, DevflowError
 from slackbot.logs import configure_logs
+from slackbot.sandbox.agents_here import agents_text, found_agents, search_path
 from slackbot.sandbox.backstage import Backstage
 from slackbot.sandbox.bot_process import BotProcess
 from slackbot.sandbox.github.demo import seed_demo
@@ -132,7 +133,7 @@ async def open_sandbox(
         raise DevflowError("--repo offers a local repository on GitHub's stand-in, but a real GitHub is used.")
     slack: SlackStandIn | None = None
     if not real_slack:
-        slack = _slack_stand_in(state, ports, secrets, github, local_names)
+        slack = _slack_stand_in(state, ports, secrets, github, local_names, agents_text(environment))
         closing.push_async_callback(slack.stop)
         await slack.start()
     settings = _bot_environment(environment, state, ports, secrets, slack, github)
@@ -228,6 +229,7 @@ def _slack_stand_in(
     secrets: Secrets,
     github: GithubStandIn | None,
     local_names: tuple[str, ...],
+    agents: str,
 ) -> SlackStandIn:
     links, welcome = [], []
     if github is not None:
@@ -235,7 +237,7 @@ def _slack_stand_in(
         names = ("demo/hello", *local_names)
         links = [{"title": name, "url": f"{github.url}/{name}"} for name in names]
         links.append({"title": "All repositories", "url": f"{github.url}/"})
-        welcome = welcome_thread(demo_url, local_names)
+        welcome = welcome_thread(demo_url, local_names, agents)
     return SlackStandIn(
         state.directory / "slack.sqlite3",
         bot_token=secrets.bot_token,
@@ -271,6 +273,7 @@ def _bot_environment(
         "DEVFLOW_PUBLIC_LISTEN": f"127.0.0.1:{ports.public}",
         "DEVFLOW_SECRET": secrets.devflow_secret,
         "DEVFLOW_LOG_FORMAT": "json",
+        "PATH": search_path(environment),
     }
     # What is on this machine is never asked for through a proxy, whatever else is.
     direct = [environment.get("no_proxy") or environment.get("NO_PROXY") or "", "127.0.0.1", "localhost"]
@@ -282,6 +285,8 @@ def _bot_environment(
             "SLACK_APP_TOKEN": secrets.app_token,
         }
         given.setdefault("DEVFLOW_ALLOWED_USERS", "*")
+        # On one's own page, and nowhere else, an agent without a key may use one's own login.
+        given[OWN_LOGIN_VARIABLE] = "1"
     if github is not None:
         given |= {
             "GITHUB_API_URL": github.api_url,
@@ -302,6 +307,9 @@ def _announce(sandbox: Sandbox, options: SandboxOptions, state: SandboxState) ->
     _say(f"DevFlow sandbox ready: {sandbox.addresses['slack_url']}")
     _say(f"Real here: {', '.join(real)}. Standing in: {', '.join(stands_in) or 'nothing'}.")
     _say("It is for trying things, not an isolation boundary: what you prompt runs on this machine as you.")
+    agents = found_agents(search_path(os.environ))
+    if agents:
+        _say(f"Coding agents here: {', '.join(agents)} (agent=NAME). Nothing isolates them; they work on a copy only.")
     _say(f"Repositories: {sandbox.addresses['github_url']} · state: {state.directory} · Ctrl-C stops it.")
 
 

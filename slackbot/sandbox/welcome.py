@@ -36,7 +36,7 @@ TRIES = (
 """Three prompts to click: one that shows, one that changes, one that shows what the shell agent is not."""
 
 
-def welcome_thread(repository_url: str, local_names: tuple[str, ...]) -> list[dict[str, Any]]:
+def welcome_thread(repository_url: str, local_names: tuple[str, ...], agents: str = "") -> list[dict[str, Any]]:
     """The first thread: what this is, what to try, where the result can be seen."""
     intro = (
         "*Welcome to the DevFlow sandbox.* A thread here is a development session: DevFlow makes a branch, starts a "
@@ -75,6 +75,8 @@ def welcome_thread(repository_url: str, local_names: tuple[str, ...]) -> list[di
         "sessions. *Behind the scenes* shows what is stored, and lets you kill the bot: nothing is lost."
     )
     replies = [_said(steps), _said(more)]
+    if agents:
+        replies.append(_said(agents))
     if local_names:
         names = ", ".join(f"`{name}`" for name in local_names)
         replies.append(_said(f"Your own: {names} – copies of your repositories; the originals are never written."))

@@ -1,7 +1,7 @@
 """How each known agent is told where its models are: variables of its environment, and files below its HOME.
 
-Data: the agent's name and the worker's `ModelAccess` in; a `Setup` out, whose files `write` puts there. Facts per agent
-come from their documentation and from runs of the versions in agents/package.json:
+Data: the agent's name and the worker's `ModelAccess` in; a `Setup` out, whose files the agent's host puts there. Facts
+per agent come from their documentation and from runs of the versions in agents/package.json:
 https://code.claude.com/docs/en/llm-gateway, https://developers.openai.com/codex/config-reference,
 https://geminicli.com/docs/reference/configuration, https://opencode.ai/docs/config
 """
@@ -37,14 +37,6 @@ class Setup:
 
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
-
-    def write(self, home: Path) -> None:
-        """Puts the files there, readable by their owner alone."""
-        for name, text in self.files.items():
-            path = home / name
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.write_text(text)
-            path.chmod(0o600)
 
 
 def setup_of(agent: str, access: ModelAccess | None, home: Path, model: str | None, permissions: str = "all") -> Setup:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slackbot.worker.acp_session import AgentFailed
-from slackbot.worker.agent_setup import ModelAccess, Setup, setup_of
+from slackbot.worker.agent_setup import PROVIDERS_OF, ModelAccess, Setup, setup_of
 from slackbot.worker.outbound import proxy_variables
 
 __all__ = ["AgentFailed", "Launch", "launch_of", "mode_preference"]
@@ -101,7 +101,16 @@ def launch_of(
             + ", or start a session with another one, for example agent=shell.",
         )
     setup = setup_of(agent, access, home, model, permissions)
+    if setup == Setup() and agent in PROVIDERS_OF and os.environ.get("DEVFLOW_OWN_LOGIN") == "1":
+        # The sandbox of one person, who has given no key: the agent as that person is used to it.
+        environment |= {"HOME": os.environ.get("HOME", str(home)), **_own_program(agent, path)}
     return Launch(agent, (program, *command[1:]), {**environment, **setup.environment}, permissions, setup)
+
+
+def _own_program(agent: str, path: str) -> dict[str, str]:
+    """The person's own Claude Code, in place of the one that comes with the adapter."""
+    own = shutil.which("claude", path=path) if agent == "claude" else None
+    return {"CLAUDE_CODE_EXECUTABLE": own} if own else {}
 
 
 def mode_preference(offered: Sequence[str], permissions: str = "all") -> list[str]:

@@ -34,6 +34,8 @@ class RealAgent:
     provider: str
     model: str
     program: str
+    loads: bool = True
+    """Whether it can take up the session of a process that was killed. Gemini CLI answers "Internal error"."""
 
     def edit(self, cwd: str) -> UseTool:
         path = f"{cwd}/made.txt"
@@ -69,7 +71,7 @@ class RealAgent:
 AGENTS = (
     RealAgent("claude", "anthropic", "claude-sonnet-4-5", "claude-agent-acp"),
     RealAgent("codex", "openai", "gpt-5.5", "codex-acp"),
-    RealAgent("gemini", "gemini", "gemini-2.5-pro", "gemini"),
+    RealAgent("gemini", "gemini", "gemini-2.5-pro", "gemini", loads=False),
     RealAgent("opencode", "anthropic", "claude-sonnet-4-5", "opencode"),
 )
 

@@ -35,7 +35,15 @@ async def hosted(
     async with model_server(Model(agent)) as server:
         access = ModelAccess(lambda provider: server.url, KEYS[agent.provider], (agent.provider,))
         choice = Choice(agent.model, mode)
-        host = AgentHost(agent.name, checkout, home, lambda text: text, permissions, choice=choice, access=access)
+        host = AgentHost(
+            agent.name,
+            checkout,
+            home,
+            lambda text: text,
+            permissions,
+            choice=choice,
+            access=access,
+        )
         try:
             yield host, server, checkout
         finally:
@@ -86,9 +94,10 @@ async def test_it_goes_on_after_its_process_was_killed(agent: RealAgent, tmp_pat
         await asyncio.wait_for(first._process.wait(), SECONDS)
         second = await host.ensure()
         assert second is not first
-        assert not second.fresh, "it began anew"
+        # Fresh means that the next turn tells it what was said before.
+        assert second.fresh is not agent.loads
         assert await prompted(second, "PLAY-2-TALK: which word?") == "Still here, and I remember."
-        assert "heliotrope" in server.calls[-1].text
+        assert ("heliotrope" in server.calls[-1].text) is agent.loads
 
 
 @pytest.mark.timeout(300)

@@ -80,7 +80,10 @@ def chosen(value: Any, conditions: dict[str, bool]) -> Any:
 
 def statements(template: dict[str, Any], role: str) -> list[dict[str, Any]]:
     """What the policies of a role allow."""
-    policies = template["Resources"][role]["Properties"].get("Policies", [])
+    policies = list(template["Resources"][role]["Properties"].get("Policies", []))
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::IAM::Policy" and {"Ref": role} in resource["Properties"]["Roles"]:
+            policies.append(resource["Properties"])
     return [each for policy in policies for each in entries(policy["PolicyDocument"]["Statement"])]
 
 

@@ -28,7 +28,9 @@ def test_the_matrix_of_rights_is_the_code_s() -> None:
 
 def test_every_permission_of_the_bot_has_its_reason() -> None:
     """docs/deploy.md's table of permissions lists what the role allows, and nothing else."""
-    listed = set(re.findall(r"\b(?:dynamodb|ecs|iam):[A-Z]\w+", DEPLOY.split("## What each permission is for")[1]))
+    listed = set(
+        re.findall(r"\b(?:bedrock|dynamodb|ecs|iam):[A-Z]\w+", DEPLOY.split("## What each permission is for")[1])
+    )
     allowed = {action for each in statements(TEMPLATE, "BotTaskRole") for action in as_list(each["Action"])}
     assert listed == allowed
 

@@ -16,4 +16,16 @@ def test_each_figure_is_named_and_documented() -> None:
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
     names = [line.split("\t")[0] for line in listed.splitlines()]
     documented = re.findall(r"^## .*\(`([a-z-]+)`\)$", (ROOT / "docs" / "figures.md").read_text(), re.MULTILINE)
-    assert names == documented == ["sandbox-ready", "reply-to-agent", "acknowledgement"]
+    assert (
+        names
+        == documented
+        == [
+            "sandbox-ready",
+            "reply-to-agent",
+            "first-progress",
+            "model-proxy",
+            "acknowledgement",
+            "turn-costs",
+            "many-sessions",
+        ]
+    )
