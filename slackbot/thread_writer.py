@@ -40,7 +40,7 @@ MARKS = {
 """The reaction on a prompt, by the state of its turn."""
 
 WAITS = "hourglass_flowing_sand"
-"""The reaction on a prompt that waits behind another one; it gives way to the eyes."""
+"""The reaction on a prompt that waits behind one that is in work; it gives way to the eyes."""
 
 _MAX_MARKS = 20_000
 
@@ -289,9 +289,7 @@ class ThreadWriter:
 
 def mark_of(session: Session, turn: Turn) -> str:
     """The reaction that a prompt is to carry now."""
-    waits = turn.state is TurnState.QUEUED and (
-        session.working_turn is not None or turn is not session.waiting_turns[0]
-    )
+    waits = turn.state is TurnState.QUEUED and session.working_turn is not None
     return WAITS if waits else MARKS[turn.state]
 
 
