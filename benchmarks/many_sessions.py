@@ -41,17 +41,9 @@ def measure() -> Sequence[Row]:
 
 
 async def _measure(directory: Path) -> list[Row]:
-    now = int(time.time())
-    sessions = [_session(number, now) for number in range(1, SESSIONS + 1)]
-    full = directory / "full"
-    full.mkdir()
-    store = SqliteStore(full / "sessions.sqlite3")
-    for start in range(0, SESSIONS, 500):
-        await asyncio.gather(*(store.create(to_item(session), now) for session in sessions[start : start + 500]))
-    await store.close()
     empty_seconds, _, _ = await _start(directory / "empty", [])
-    heard_seconds, looked_seconds, mebibytes = await _start(full, sessions)
-    cpu_seconds, scan_seconds = await _pass(full, sessions, now)
+    heard_seconds, looked_seconds, mebibytes = await _start(directory / "full", await _stored(directory / "full"))
+    cpu_seconds, scan_seconds = await _pass(directory / "pass", await _stored(directory / "pass"))
     later = heard_seconds - empty_seconds
     return [
         Row(
@@ -82,15 +74,25 @@ async def _measure(directory: Path) -> list[Row]:
     ]
 
 
-def _session(number: int, now: int) -> Session:
-    session = running_session(number)
-    return replace(
-        session,
-        ecs_task_arn=task_arn(number),
-        ecs_cluster_arn=CLUSTER_ARN,
-        ecs_task_definition_arn=TASK_DEFINITION_ARN,
-        due_at=now + 3600 + number,
-    )
+async def _stored(directory: Path) -> list[Session]:
+    """Live sessions in a new store, all heard of just now."""
+    directory.mkdir()
+    now = int(time.time())
+    sessions = [
+        replace(
+            running_session(number),
+            ecs_task_arn=task_arn(number),
+            ecs_cluster_arn=CLUSTER_ARN,
+            ecs_task_definition_arn=TASK_DEFINITION_ARN,
+            due_at=now + 3600 + number,
+        )
+        for number in range(1, SESSIONS + 1)
+    ]
+    store = SqliteStore(directory / "sessions.sqlite3")
+    for start in range(0, SESSIONS, 500):
+        await asyncio.gather(*(store.create(to_item(session), now) for session in sessions[start : start + 500]))
+    await store.close()
+    return sessions
 
 
 async def _start(directory: Path, sessions: Sequence[Session]) -> tuple[float, float, float]:
@@ -160,8 +162,9 @@ def _peak_mebibytes(pid: int) -> float:
     return int(subprocess.check_output(["ps", "-o", "rss=", "-p", str(pid)])) / 1024
 
 
-async def _pass(directory: Path, sessions: Sequence[Session], now: int) -> tuple[float, float]:
+async def _pass(directory: Path, sessions: Sequence[Session]) -> tuple[float, float]:
     """CPU seconds of a pass when a hundred sessions are due, and of reading the index alone."""
+    now = int(time.time())
     store = SqliteStore(directory / "sessions.sqlite3")
     engine = Engine(store, _Idle(), replica_id="bench", now=time.time, limits_of=lambda _: Limits())
     tasks = _Running({str(session.ecs_task_arn): session for session in sessions})
