@@ -4,26 +4,23 @@ Commits come from the hosted repository into `origin.git`, whose objects the che
 bundle. Whatever is done in the checkout is done as the agent's user (`Confinement`); and because that may be the
 worker's own, nothing there is believed either: for every step that could run something (filters, hooks, fsmonitor, ...)
 git works with a repository directory and a configuration apart (`staging.git`), and borrows files and objects alone.
+Where both lie is in `place.py`; how the files become a tree is in `leftovers.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import structlog
-
-from slackbot.core.errors import DevflowError, PermanentError
-from slackbot.worker.confinement import Confinement, ScriptFailed
+from slackbot.core.errors import PermanentError
 from slackbot.worker.files import OUTSIDE_VERSION_CONTROL
 from slackbot.worker.git import Credentials, Git, GitFailed, Person
+from slackbot.worker.leftovers import Leftovers
+from slackbot.worker.place import CheckoutBroken, Place
 from slackbot.worker_protocol import SessionInfo
-
-log = structlog.get_logger()
 
 CLONE_DEPTH = 100
 """Commits of branch and base that a clone fetches: enough for most questions, and quick in a repository of any age."""
@@ -31,72 +28,6 @@ DEEPER = (500, 5_000, 2_000_000)
 """So many more, until branch and base meet; the last is all there is."""
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-class CheckoutBroken(DevflowError):
-    """The agent left something behind that git cannot take over."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where everything of one worker lies, below one private directory.
-
-    What the agent's user writes to is apart, where that is another user than the worker's.
-    """
-
-    root: Path
-    confinement: Confinement = field(default_factory=Confinement)
-    editor_port: int = 0
-    """Where the door to the editor listens; 0 = any free port."""
-
-    @property
-    def agents(self) -> Path:
-        """The directory whose contents are the agent's."""
-        return self.root / "agent" if self.confinement.is_separate else self.root
-
-    @property
-    def origin(self) -> Path:
-        return self.root / "origin.git"
-
-    @property
-    def staging(self) -> Path:
-        return self.agents / "staging.git"
-
-    @property
-    def checkout(self) -> Path:
-        return self.agents / "checkout"
-
-    @property
-    def home(self) -> Path:
-        """The agent's HOME."""
-        return self.agents / "home"
-
-    @property
-    def scratch(self) -> Path:
-        """Bundles, temporary worktrees, and the (empty) HOME of the worker's git."""
-        return self.root / "scratch"
-
-    def prepare(self) -> None:
-        """Makes the directories, for this user and the agent's alone; what an earlier worker left there goes."""
-        separate = self.confinement.is_separate
-        mode = 0o711 if separate else 0o700
-        self.root.mkdir(mode=mode, parents=True, exist_ok=True)
-        self.root.chmod(mode)
-        self.as_agent('rm -rf -- "$@"', *map(str, (self.staging, self.checkout, self.home)))
-        for path in (self.origin, self.scratch, *([self.agents] if separate else [])):
-            shutil.rmtree(path, ignore_errors=True)
-        self.scratch.mkdir(mode=0o700)
-        if separate:
-            self.agents.mkdir(mode=0o700)
-            self.confinement.give(self.agents)
-        self.as_agent('mkdir -m 700 -- "$1"', str(self.home))
-
-    def as_agent(self, script: str, *arguments: str, stdin: str = "") -> str:
-        """Runs a small script of the worker's on the agent's files, as the agent; `CheckoutBroken` when it fails."""
-        try:
-            return self.confinement.script(script, *arguments, stdin=stdin)
-        except ScriptFailed as failure:
-            raise CheckoutBroken(failure.summary) from failure
 
 
 def url_prefix(clone_url: str) -> str:
@@ -143,6 +74,7 @@ class Checkout:
             person=self.person,
             cwd=place.checkout,
         )
+        self._leftovers = Leftovers(place, self.staging)
 
     # -- from the host into the checkout ------------------------------------------------------------
 
@@ -273,7 +205,7 @@ class Checkout:
         they are git repositories of their own.
         """
         head = await self.head()
-        tree, nested = await self._tree(head)
+        tree, nested = await self._leftovers.tree(head)
         parents = ["-p", head]
         if self.merging is not None and not await self.descends(head, self.merging):
             parents += ["-p", self.merging]
@@ -287,61 +219,12 @@ class Checkout:
 
     async def tree(self) -> str:
         """The tree of all files as they are now, committed or not; nothing is changed."""
-        return (await self._tree(await self.head()))[0]
+        return (await self._leftovers.tree(await self.head()))[0]
 
     async def changed_files(self, before: str, after: str) -> list[str]:
         """The files in which two commits or trees of the checkout differ."""
         listing = await self.staging("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
         return [name for name in listing.split("\0") if name]
-
-    async def _tree(self, head: str) -> tuple[str, tuple[str, ...]]:
-        """The files as a tree, and the directories left out of it."""
-        self._write_excludes(())
-        nested: tuple[str, ...] = ()
-        try:
-            await self._stage(head, fresh=False)
-            nested = await self._new_links(head)
-        except GitFailed as failure:
-            log.info("staging_repeated", why=failure.summary)
-            nested = self._nested_repositories()
-            self._write_excludes(nested)
-            await self._stage(head, fresh=True)
-            nested += await self._new_links(head)
-        for path in nested:
-            await self.staging("update-index", "--force-remove", "--", path)
-        return (await self.staging("write-tree")).strip(), nested
-
-    async def _stage(self, head: str, *, fresh: bool) -> None:
-        # The agent's index: its stat data spares reading every file again, and it knows what was left out on purpose.
-        script = 'rm -f -- "$2"; if [ -z "$3" ] && [ -f "$1" ] && [ -r "$1" ]; then cp -- "$1" "$2" && echo copied; fi'
-        own, index = self.place.checkout / ".git" / "index", self.place.staging / "index"
-        if not self.place.as_agent(script, str(own), str(index), "fresh" if fresh else ""):
-            await self.staging("read-tree", head)
-        excludes = ("core.excludesFile", str(self.place.staging / "excludes"))
-        await self.staging("add", "--all", "--", ":/", settings=[excludes])
-
-    def _write_excludes(self, nested: tuple[str, ...]) -> None:
-        own, excludes = self.place.checkout / ".git" / "info" / "exclude", self.place.staging / "excludes"
-        # Only of a plain file, and bounded: the agent may have put anything there.
-        script = 'rm -f -- "$2"; { if [ -f "$1" ] && [ -r "$1" ]; then head -c 1000000 -- "$1"; fi; cat; } > "$2"'
-        lines = "".join(f"\n{pattern}" for pattern in OUTSIDE_VERSION_CONTROL)
-        lines += "".join(f"\n/{path.translate(_GLOB)}/" for path in nested)
-        self.place.as_agent(script, str(own), str(excludes), stdin=lines + "\n")
-
-    def _nested_repositories(self) -> tuple[str, ...]:
-        script = 'cd -- "$1" && find . -mindepth 2 -name .git -prune -print0'
-        listing = self.place.as_agent(script, str(self.place.checkout)).split("\0")
-        found = sorted(path.removeprefix("./").removesuffix("/.git") for path in listing if path)
-        found = [path for path in found if not path.startswith(".git/")]
-        return tuple(path for path in found if not any(path.startswith(f"{other}/") for other in found))
-
-    async def _new_links(self, head: str) -> tuple[str, ...]:
-        """Submodule links staged now that HEAD does not have."""
-        changes = (await self.staging("diff-index", "--cached", "--raw", "-z", "--no-renames", head)).split("\0")
-        return tuple(
-            path for change, path in zip(changes[::2], changes[1::2], strict=False)
-            if change.split()[1] == "160000" and change.split()[0] == ":000000"
-        )  # fmt: skip
 
     async def adopt(self, commit: str, old: str) -> None:
         """Moves the checkout's HEAD (whatever branch it names) and index to `commit`; its files are so already."""
@@ -403,6 +286,3 @@ class Checkout:
         if status not in (0, 1):
             raise GitFailed("merge-base", status, errors)
         return status == 0
-
-
-_GLOB = str.maketrans({character: f"\\{character}" for character in "\\*?[ "})

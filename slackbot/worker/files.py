@@ -27,7 +27,7 @@ from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, pa
 from slackbot.worker_protocol import MAX_FILE_BYTES, TurnWork
 
 if TYPE_CHECKING:
-    from slackbot.worker.checkout import Place
+    from slackbot.worker.place import Place
 
 log = structlog.get_logger()
 

@@ -18,12 +18,13 @@ from slackbot.core.redaction import redact
 from slackbot.worker.acp_session import Choice
 from slackbot.worker.agent import AgentHost
 from slackbot.worker.agent_setup import ModelAccess
-from slackbot.worker.checkout import Checkout, Place
+from slackbot.worker.checkout import Checkout
 from slackbot.worker.editor import Editor, editor_environment, find_editor, own_address
 from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, patiently
 from slackbot.worker.git import Credentials
 from slackbot.worker.merging import abandon_merge
 from slackbot.worker.model_proxy import ModelProxy
+from slackbot.worker.place import Place
 from slackbot.worker.project_steps import ProjectSteps
 from slackbot.worker.publish import NotPushed, Publisher
 from slackbot.worker.turn import TurnRunner

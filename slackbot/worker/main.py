@@ -26,10 +26,10 @@ import structlog
 from slackbot.core.errors import ConfigError
 from slackbot.core.redaction import redact
 from slackbot.worker import logs
-from slackbot.worker.checkout import Place
 from slackbot.worker.confinement import Confinement, find_confinement
 from slackbot.worker.gateway_client import GatewayClient
 from slackbot.worker.life import Life
+from slackbot.worker.place import Place
 from slackbot.worker.processes import forbid_inspection, take_secret
 
 log = structlog.get_logger()

@@ -1,6 +1,6 @@
 """The base merged into the agent's checkout: committed at once when it is clean, else left with conflict markers.
 
-Used by the turn runner. The merge is computed by git itself in the worker's own repository directory, so that nothing
+Used by `turn_branch.py`. The merge is computed by git itself in the worker's own repository directory, so that nothing
 the agent wrote decides how (https://git-scm.com/docs/git-merge-tree); the agent resolves what git could not.
 """
 

@@ -13,6 +13,13 @@ SUBJECT_CHARACTERS = 72
 EARLIER_BYTES = 24 * 1024
 EARLIER_TURN_BYTES = 4 * 1024
 EDITED_FILES = 30
+EDITED_MESSAGE = "Edit in the web editor\n\nDevFlow-Edited: between turns\n"
+
+STOP_NOTES = {
+    "max_tokens": "The agent stopped here because it reached its limit of tokens; write again to let it go on.",
+    "max_turn_requests": "The agent stopped here at its limit of requests; write again to let it go on.",
+    "refusal": "The agent declined to go on with this.",
+}
 
 
 def introduction(info: SessionInfo) -> str:

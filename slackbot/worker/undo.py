@@ -1,7 +1,7 @@
 """Undo: one new commit on the branch that takes back what earlier commits brought. Never a force.
 
 The commit is made in the worker's own repository, the agent's checkout follows, and `Publisher` pushes it as it pushes
-everything else. Called by `turn.py` for a turn with `undo` in it.
+everything else. Called by `turn_branch.py` for a turn with `undo` in it.
 """
 
 from __future__ import annotations

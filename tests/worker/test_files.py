@@ -10,8 +10,8 @@ import pytest
 
 from slackbot.core.errors import PermanentError
 from slackbot.worker import files as files_module
-from slackbot.worker.checkout import Place
 from slackbot.worker.files import Attachment, Files, prompt_blocks
+from slackbot.worker.place import Place
 from slackbot.worker_protocol import AttachedFile, TurnWork
 
 

@@ -16,9 +16,9 @@ import pytest
 
 from slackbot.worker import progress as progress_module
 from slackbot.worker import turn as turn_module
-from slackbot.worker.checkout import Place
 from slackbot.worker.gateway_client import GatewayClient
 from slackbot.worker.life import Life
+from slackbot.worker.place import Place
 from slackbot.worker_protocol import EarlierTurn
 from tests.worker.conftest import BRANCH, Bench
 from tests.worker.git_server import TOKEN, git

@@ -11,8 +11,9 @@ import pytest
 
 from slackbot.core.errors import PermanentError
 from slackbot.worker import publish as publish_module
-from slackbot.worker.checkout import Checkout, CheckoutBroken, Place, url_prefix
+from slackbot.worker.checkout import Checkout, url_prefix
 from slackbot.worker.git import Credentials, Git
+from slackbot.worker.place import CheckoutBroken, Place
 from slackbot.worker.publish import NeedsLeave, NotPushed, Published, Publisher
 from slackbot.worker.undo import CannotUndo, undo
 from slackbot.worker_protocol import UndoWork

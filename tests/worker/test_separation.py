@@ -20,10 +20,11 @@ from pathlib import Path
 import pytest
 
 from slackbot.core.errors import ConfigError
-from slackbot.worker.checkout import Checkout, CheckoutBroken, Place
+from slackbot.worker.checkout import Checkout
 from slackbot.worker.confinement import Confinement, find_confinement
 from slackbot.worker.git import Credentials
 from slackbot.worker.outbound import proxy_variables
+from slackbot.worker.place import CheckoutBroken, Place
 from slackbot.worker.publish import Publisher
 from tests.worker.conftest import BRANCH, session_info
 from tests.worker.git_server import TOKEN, GitServer, git

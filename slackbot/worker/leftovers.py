@@ -1,0 +1,74 @@
+"""The files of the agent's checkout as a git tree, in whatever state the agent left them.
+
+Data: the files and the agent's own index and excludes in, read as the agent's user; a tree in `staging.git` out, which
+`Checkout` commits. What is a repository of its own, or outside version control, is left out.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from slackbot.worker.files import OUTSIDE_VERSION_CONTROL
+from slackbot.worker.git import Git, GitFailed
+from slackbot.worker.place import Place
+
+log = structlog.get_logger()
+
+_GLOB = str.maketrans({character: f"\\{character}" for character in "\\*?[ "})
+
+
+class Leftovers:
+    """Stages with `staging`, a repository directory apart from the agent's."""
+
+    def __init__(self, place: Place, staging: Git) -> None:
+        self._place = place
+        self._staging = staging
+
+    async def tree(self, head: str) -> tuple[str, tuple[str, ...]]:
+        """The files as a tree, and the directories left out of it."""
+        self._write_excludes(())
+        nested: tuple[str, ...] = ()
+        try:
+            await self._stage(head, fresh=False)
+            nested = await self._new_links(head)
+        except GitFailed as failure:
+            log.info("staging_repeated", why=failure.summary)
+            nested = self._nested_repositories()
+            self._write_excludes(nested)
+            await self._stage(head, fresh=True)
+            nested += await self._new_links(head)
+        for path in nested:
+            await self._staging("update-index", "--force-remove", "--", path)
+        return (await self._staging("write-tree")).strip(), nested
+
+    async def _stage(self, head: str, *, fresh: bool) -> None:
+        # The agent's index: its stat data spares reading every file again, and it knows what was left out on purpose.
+        script = 'rm -f -- "$2"; if [ -z "$3" ] && [ -f "$1" ] && [ -r "$1" ]; then cp -- "$1" "$2" && echo copied; fi'
+        own, index = self._place.checkout / ".git" / "index", self._place.staging / "index"
+        if not self._place.as_agent(script, str(own), str(index), "fresh" if fresh else ""):
+            await self._staging("read-tree", head)
+        excludes = ("core.excludesFile", str(self._place.staging / "excludes"))
+        await self._staging("add", "--all", "--", ":/", settings=[excludes])
+
+    def _write_excludes(self, nested: tuple[str, ...]) -> None:
+        own, excludes = self._place.checkout / ".git" / "info" / "exclude", self._place.staging / "excludes"
+        # Only of a plain file, and bounded: the agent may have put anything there.
+        script = 'rm -f -- "$2"; { if [ -f "$1" ] && [ -r "$1" ]; then head -c 1000000 -- "$1"; fi; cat; } > "$2"'
+        lines = "".join(f"\n{pattern}" for pattern in OUTSIDE_VERSION_CONTROL)
+        lines += "".join(f"\n/{path.translate(_GLOB)}/" for path in nested)
+        self._place.as_agent(script, str(own), str(excludes), stdin=lines + "\n")
+
+    def _nested_repositories(self) -> tuple[str, ...]:
+        script = 'cd -- "$1" && find . -mindepth 2 -name .git -prune -print0'
+        listing = self._place.as_agent(script, str(self._place.checkout)).split("\0")
+        found = sorted(path.removeprefix("./").removesuffix("/.git") for path in listing if path)
+        found = [path for path in found if not path.startswith(".git/")]
+        return tuple(path for path in found if not any(path.startswith(f"{other}/") for other in found))
+
+    async def _new_links(self, head: str) -> tuple[str, ...]:
+        """Submodule links staged now that HEAD does not have."""
+        changes = (await self._staging("diff-index", "--cached", "--raw", "-z", "--no-renames", head)).split("\0")
+        return tuple(
+            path for change, path in zip(changes[::2], changes[1::2], strict=False)
+            if change.split()[1] == "160000" and change.split()[0] == ":000000"
+        )  # fmt: skip
