@@ -6,6 +6,7 @@ begins here is named by the message, so all of them together begin one thing.
 
 from __future__ import annotations
 
+from slackbot.command_desk import CommandDesk
 from slackbot.core import command_text as ct
 from slackbot.core.slack_text import plain_text, without_mention
 from slackbot.front_desk import FrontDesk, Reply
@@ -17,8 +18,17 @@ from slackbot.views.view import View
 class AddressDesk:
     """One method: somebody addressed DevFlow. Raises `DevflowError`s whose sentences the person is to read."""
 
-    def __init__(self, *, front: FrontDesk, start: StartDesk, starter: SessionStarter, bot_user_id: str) -> None:
+    def __init__(
+        self,
+        *,
+        front: FrontDesk,
+        commands: CommandDesk,
+        start: StartDesk,
+        starter: SessionStarter,
+        bot_user_id: str,
+    ) -> None:
         self._front = front
+        self._commands = commands
         self._start = start
         self._starter = starter
         self._bot_user_id = bot_user_id
@@ -38,8 +48,8 @@ class AddressDesk:
         if command is not None:
             # Named by the message: a command is heard once, however often it is delivered.
             press_id = f"{reply.channel_id}:{reply.message_ts}"
-            return await self._front.command(reply.user_id, reply.channel_id, command, press_id)
-        with self._front.refusals_audited("mention", reply.user_id, reply.channel_id):
+            return await self._commands.command(reply.user_id, reply.channel_id, command, press_id)
+        with self._commands.refusals_audited("mention", reply.user_id, reply.channel_id):
             return await self._start.by_message(
                 Asked(
                     channel_id=reply.channel_id,

@@ -1,6 +1,6 @@
 """The audit log: who asked for what, who was refused, which tokens were minted, which tasks ran. Append-only.
 
-Sessions' acts come from the engine's writes (`core.acts`), the others from the front desk and the worker desk; each is
+Sessions' acts come from the engine's writes (`core.acts`), the others from the desks and the worker desk; each is
 one JSON object on a line of its own stream, apart from the logs. docs/operations.md lists the fields.
 """
 

@@ -12,6 +12,7 @@ from slackbot.address_desk import AddressDesk
 from slackbot.admission import Admission
 from slackbot.answer_desk import AnswerDesk
 from slackbot.audit import AuditLog
+from slackbot.command_desk import CommandDesk
 from slackbot.core.ports import Chat, CodeHost, SessionStore
 from slackbot.core.repository_policy import Policies
 from slackbot.core.session import Session
@@ -44,8 +45,10 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Desks:
+    commands: CommandDesk
+    """`/devflow ...`, and every verb about a session."""
     front: FrontDesk
-    """Commands, replies and the buttons of sessions."""
+    """Replies and the buttons of sessions."""
     start: StartDesk
     """What is asked before a session begins."""
     form: FormDesk
@@ -117,23 +120,31 @@ def open_desks(
         workspace_url=workspace.url,
     )
     finder = SessionFinder(engine=engine, store=store, admission=admission, workspace_url=workspace.url)
-    front = FrontDesk(
+    commands = CommandDesk(
         engine=engine,
-        store=store,
-        starter=starter,
+        limits=starter.limits,
         start_desk=start,
         finder=finder,
         admission=admission,
         audit=audit,
         forgetting=ForgetDesk(engine=engine, chat=chat, audit=audit),
         team_id=workspace.team_id,
-        bot_user_id=workspace.bot_user_id,
         workspace_url=workspace.url,
         hosts=workspace.hosts,
         raise_limit=raise_limit,
         editor_links=editor_links,
     )
-    address = AddressDesk(front=front, start=start, starter=starter, bot_user_id=workspace.bot_user_id)
+    front = FrontDesk(
+        engine=engine,
+        starter=starter,
+        commands=commands,
+        admission=admission,
+        team_id=workspace.team_id,
+        bot_user_id=workspace.bot_user_id,
+    )
+    address = AddressDesk(
+        front=front, commands=commands, start=start, starter=starter, bot_user_id=workspace.bot_user_id
+    )
     pull_requests = PullRequestDesk(
         engine=engine,
         front=front,
@@ -143,10 +154,11 @@ def open_desks(
         limits=starter.limits,
         terms_of=terms_of,
     )
-    home = HomeDesk(engine=engine, chat=chat, admission=admission, front=front, finder=finder)
+    home = HomeDesk(engine=engine, chat=chat, admission=admission, commands=commands, finder=finder)
     listen = ListenDesk(front=front, chat=chat)
     answers = AnswerDesk(engine=engine, front_desk=front, chat=chat, code_host=code_host)
     return Desks(
+        commands=commands,
         front=front,
         start=start,
         form=form,

@@ -1,6 +1,6 @@
 """Who comes into a session's web editor: makes links, takes them back once, and knows whose cookie is good.
 
-The front desk asks for links, the gateway's editor room redeems them and shows cookies; used links are stored by the
+The command desk asks for links, the gateway's editor room redeems them and shows cookies; used links are stored by the
 engine, so that a link works once, whichever replica it is brought to.
 """
 

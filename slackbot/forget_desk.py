@@ -1,6 +1,6 @@
 """`/devflow forget`: takes a session out of the store, once somebody said yes, and tells what remains elsewhere.
 
-Called by the front desk, which checks who asks. What people wrote stays in Slack, what was pushed on the code host.
+Called by the command desk, which checks who asks. What people wrote stays in Slack, what was pushed on the code host.
 """
 
 from __future__ import annotations

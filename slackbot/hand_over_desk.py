@@ -1,6 +1,6 @@
 """Handing a session over: may that person have it, and have one more? Then it is theirs.
 
-Called by the front desk, which checks who asks, and by the listener of the list to choose from.
+Called by the command desk, which checks who asks, and by the listener of the list to choose from.
 """
 
 from __future__ import annotations

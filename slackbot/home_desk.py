@@ -14,11 +14,11 @@ from collections import OrderedDict
 import structlog
 
 from slackbot.admission import Admission
+from slackbot.command_desk import CommandDesk
 from slackbot.core.errors import DevflowError, NotAdmitted
 from slackbot.core.ports import Chat
 from slackbot.core.session import Session, card_key
 from slackbot.engine import Engine
-from slackbot.front_desk import FrontDesk
 from slackbot.session_finder import SessionFinder
 from slackbot.views.errors import error_view
 from slackbot.views.home import home, home_notice
@@ -45,14 +45,14 @@ class HomeDesk:
         engine: Engine,
         chat: Chat,
         admission: Admission,
-        front: FrontDesk,
+        commands: CommandDesk,
         finder: SessionFinder,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         self._engine = engine
         self._chat = chat
         self._admission = admission
-        self._front = front
+        self._commands = commands
         self._finder = finder
         self._pause_seconds = pause_seconds
         self._looking: OrderedDict[str, int] = OrderedDict()
@@ -71,7 +71,7 @@ class HomeDesk:
         """Stop or Retry on Home. What is to be said about it stands on Home, then."""
         language = await self._admission.language(user_id)
         try:
-            told = await self._front.ask(verb, user_id, session_id, press_id)
+            told = await self._commands.ask(verb, user_id, session_id, press_id)
         except DevflowError as error:
             told = error_view(error, language=language)
         await self.opened(user_id, notice=told)

@@ -1,6 +1,6 @@
 """How many sessions may be live: those in the store, and those that this process is just about to put there.
 
-Asked by the starter and the front desk before a session begins, or begins again. What another replica is making
+Asked by the starter and the desks before a session begins, or begins again. What another replica is making
 counts once it is stored, so replicas together may pass a limit by what they begin in the same moment.
 """
 

@@ -1,7 +1,7 @@
 """Every way a session begins by words: which repository is meant, what is asked before, and what is answered.
 
-Called by the front desk (commands), the address desk (mentions, direct messages) and the listeners of buttons; hands
-complete requests to the starter. What is asked travels as a ticket in buttons, so nothing is kept here.
+Called by the command desk, the address desk (mentions, direct messages) and the listeners of buttons; hands complete
+requests to the starter. What is asked travels as a ticket in buttons, so nothing is kept here.
 """
 
 from __future__ import annotations

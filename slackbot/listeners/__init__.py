@@ -1,4 +1,4 @@
-"""Bolt in: each listener checks, parses, calls the front desk and acknowledges. `register` is the routing table."""
+"""Bolt in: each listener checks, parses, calls a desk and acknowledges. `register` is the routing table."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def register(app: AsyncApp, desks: Desks, told: Told, watch: ChannelWatch) -> No
     starts.register(app, desk, desks.start)
     # Before the session's own: "Open PR" opens a form.
     pull_requests.register(app, desks.pull_requests, told)
-    home.register(app, desk, desks.home)
-    handing_over.register(app, desk)
+    home.register(app, desks.commands, desks.home)
+    handing_over.register(app, desks.commands)
     asides.register(app, desk, desks.listen)
     answers.register(app, desks.answers, told)
-    actions.register(app, desk, told)
-    commands.register(app, desk, told)
+    actions.register(app, desk, desks.commands, told)
+    commands.register(app, desks.commands, told)
     channels.register(app, watch)
     events.register(app)

@@ -10,6 +10,7 @@ from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
+from slackbot.command_desk import CommandDesk
 from slackbot.core.errors import DevflowError, TemporaryError
 from slackbot.front_desk import FrontDesk
 from slackbot.listeners.faults import view_of
@@ -30,7 +31,7 @@ OF_ONE_PROMPT = (action_ids.PROMPT_CANCEL, action_ids.PROMPT_NOW, action_ids.SES
 """Their value names the turn that is meant; the engine looks whether there is such a turn."""
 
 
-def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
+def register(app: AsyncApp, desk: FrontDesk, commands: CommandDesk, told: Told) -> None:
     """Binds the session's buttons, and a quiet acknowledgement for every other one (links, old versions)."""
 
     async def session_button(ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
@@ -64,7 +65,7 @@ def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
         if not (press.user_id and press.channel_id):
             return
         try:
-            view = await desk.forget(press.user_id, press.channel_id, _text(action.get("value")))
+            view = await commands.forget(press.user_id, press.channel_id, _text(action.get("value")))
         except DevflowError as error:
             view = view_of(error, where="button", language=await desk.language(press.user_id))
         thread_ts = press.thread_ts if press.thread_ts != press.message_ts else None

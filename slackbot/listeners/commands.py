@@ -10,7 +10,7 @@ from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from slackbot.front_desk import FrontDesk
+from slackbot.command_desk import CommandDesk
 from slackbot.listeners.faults import view_of
 from slackbot.listeners.told import Told
 from slackbot.views.language import DEFAULT
@@ -21,7 +21,7 @@ ACK_SECONDS = 2.5
 """Slack shows an error after 3 s; a start that takes longer goes on, and the person is told what to expect."""
 
 
-def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
+def register(app: AsyncApp, desk: CommandDesk, told: Told) -> None:
     """Binds the one slash command of manifest.yml."""
 
     async def devflow(ack: AsyncAck, command: dict[str, Any]) -> None:
@@ -52,7 +52,7 @@ def register(app: AsyncApp, desk: FrontDesk, told: Told) -> None:
     app.command("/devflow")(devflow)
 
 
-async def _answer(desk: FrontDesk, user_id: str, channel_id: str, text: str, trigger_id: str) -> View | None:
+async def _answer(desk: CommandDesk, user_id: str, channel_id: str, text: str, trigger_id: str) -> View | None:
     try:
         return await desk.command(user_id, channel_id, text, f"{channel_id}:{trigger_id}", trigger_id)
     except Exception as error:

@@ -10,8 +10,8 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
 
+from slackbot.command_desk import CommandDesk
 from slackbot.core.errors import DevflowError, TemporaryError
-from slackbot.front_desk import FrontDesk
 from slackbot.listeners.faults import view_of
 from slackbot.listeners.payloads import Press, text_of
 from slackbot.views import action_ids
@@ -19,7 +19,7 @@ from slackbot.views import action_ids
 log = structlog.get_logger()
 
 
-def register(app: AsyncApp, desk: FrontDesk) -> None:
+def register(app: AsyncApp, desk: CommandDesk) -> None:
     """Binds the one list; what is told takes its place."""
 
     async def chosen(ack: AsyncAck, body: dict[str, Any], action: dict[str, Any], respond: AsyncRespond) -> None:

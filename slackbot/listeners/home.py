@@ -11,8 +11,8 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
 
+from slackbot.command_desk import CommandDesk
 from slackbot.core.errors import DevflowError, TemporaryError
-from slackbot.front_desk import FrontDesk
 from slackbot.home_desk import HomeDesk
 from slackbot.listeners.faults import view_of
 from slackbot.listeners.payloads import Press
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 VERBS = {action_ids.HOME_STOP: "stop", action_ids.HOME_RETRY: "retry"}
 
 
-def register(app: AsyncApp, desk: FrontDesk, home: HomeDesk) -> None:
+def register(app: AsyncApp, desk: CommandDesk, home: HomeDesk) -> None:
     """Binds Home and the list."""
 
     async def app_home_opened(event: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from tests.fakes.chat import FakeChat
 
 
 class Silent:
-    """A front desk that nobody comes to here."""
+    """A command desk that nobody comes to here."""
 
     async def ask(self, *_: Any) -> None:
         raise AssertionError("nothing was pressed")
@@ -29,7 +29,7 @@ def home_desk(world: EngineWorld, engine: Any) -> HomeDesk:
         engine=engine,
         chat=world.chat,
         admission=admission,
-        front=Silent(),  # type: ignore[arg-type]
+        commands=Silent(),  # type: ignore[arg-type]
         finder=finder,
         pause_seconds=0.0,
     )

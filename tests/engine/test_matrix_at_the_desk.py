@@ -108,11 +108,11 @@ async def test_replies_and_starts_by_everyone(world: EngineWorld, user_id: str) 
     reply = Reply(thread.channel_id, thread.thread_ts, ts, user_id, f"<@{BOT_USER_ID}> more", True)
     if allowed:
         await desks.front.reply(reply)
-        await desks.front.command(user_id, "C1", "start demo/hello echo hi", "press:1")
+        await desks.commands.command(user_id, "C1", "start demo/hello echo hi", "press:1")
     else:
         with pytest.raises(NotAdmitted):
             await desks.front.reply(reply)
         with pytest.raises(NotAdmitted):
-            await desks.front.command(user_id, "C1", "start demo/hello echo hi", "press:1")
+            await desks.commands.command(user_id, "C1", "start demo/hello echo hi", "press:1")
     assert len((await world.load(session.session_id)).history) == (2 if allowed else 1)
     assert len(world.store.items) == (2 if allowed else 1)

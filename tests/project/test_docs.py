@@ -14,8 +14,8 @@ from slackbot.core.session import Branch, Ended, PullRequestState, Session, Task
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 RECORDERS = (
-    "audit.py", "core/acts.py", "editor_links.py", "forget_desk.py", "front_desk.py", "gateway/models_desk.py",
-    "gateway/worker_desk.py",
+    "audit.py", "command_desk.py", "core/acts.py", "editor_links.py", "forget_desk.py", "front_desk.py",
+    "gateway/models_desk.py", "gateway/worker_desk.py",
 )  # fmt: skip
 
 

@@ -24,8 +24,9 @@ ERRORS = {"UsageError", "Refused", "NotAdmitted", "NotFound", "PermanentError", 
 READ_BY_PEOPLE = (
     "core/access.py core/command_text.py core/handing_over.py core/joined_turns.py core/listening.py "
     "core/pull_request_rules.py core/repository_name.py core/session_rules.py core/turn_rules.py core/undo_rules.py "
-    "admission.py forget_desk.py form_desk.py front_desk.py hand_over_desk.py listen_desk.py session_limits.py "
-    "pull_request_acts.py pull_request_desk.py session_start.py start_checks.py start_desk.py start_reading.py"
+    "admission.py command_desk.py forget_desk.py form_desk.py front_desk.py hand_over_desk.py listen_desk.py "
+    "session_limits.py pull_request_acts.py pull_request_desk.py session_start.py start_checks.py start_desk.py "
+    "start_reading.py"
 ).split()
 NEVER_READ = {"A turn shows {} files at most."}
 """A worker is told so, not a person."""
