@@ -15,7 +15,7 @@ import structlog
 
 _FOREIGN_PREFIXES = ("SLACK_", "GITHUB_", "GH_", "AWS_", "DEVFLOW_", "ANTHROPIC_", "OPENAI_", "GEMINI_", "GIT_")
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy"}
-_OWN_SWITCHES = {"DEVFLOW_TEST_REQUIRE_ALL"}
+_OWN_SWITCHES = {"DEVFLOW_TEST_REQUIRE_ALL", "DEVFLOW_TEST_AGENTS"}
 
 NO_BROWSER = "no Chromium was found on this machine"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
