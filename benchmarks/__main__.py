@@ -10,16 +10,20 @@ import sys
 from benchmarks import (
     acknowledgement,
     first_progress,
+    large_repository,
     many_sessions,
     model_proxy,
     reply_to_agent,
     sandbox_ready,
     turn_costs,
+    worker_ready,
 )
 from benchmarks.figures import print_rows
 
 MODULES = (
     sandbox_ready,
+    worker_ready,
+    large_repository,
     reply_to_agent,
     first_progress,
     model_proxy,

@@ -21,6 +21,8 @@ def test_each_figure_is_named_and_documented() -> None:
         == documented
         == [
             "sandbox-ready",
+            "worker-ready",
+            "large-repository",
             "reply-to-agent",
             "first-progress",
             "model-proxy",
