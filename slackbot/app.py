@@ -16,37 +16,38 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import structlog
-from pydantic import SecretStr
 
 from slackbot import listeners
 from slackbot.adapters.github import GithubCodeHost
-from slackbot.adapters.local_tasks import LocalTasks
 from slackbot.adapters.slack import SlackChat
 from slackbot.adapters.socket_mode import SocketKeeper, build_app
-from slackbot.adapters.sqlite import SqliteStore
 from slackbot.admission import Admission
+from slackbot.app_parts import (
+    NO_SESSION,
+    USUAL_PACE,
+    Pace,
+    build_public_server,
+    build_store,
+    build_tasks,
+    is_ready,
+    secret_of,
+    stop_sessions,
+)
 from slackbot.audit import AuditLog, AuditStream
-from slackbot.catch_up import PAUSE_SECONDS as CATCH_UP_SECONDS
 from slackbot.catch_up import CatchUp
 from slackbot.channel_watch import ChannelWatch
 from slackbot.config import Settings
-from slackbot.core import events as ev
 from slackbot.core.agent_names import agents_offered
-from slackbot.core.errors import ConfigError, DevflowError, IllegalTransition, NotFound
 from slackbot.core.ports import SessionStore, Tasks
-from slackbot.core.session import EndedBy, Session
+from slackbot.core.session import Session
 from slackbot.desks import Workspace, open_desks
 from slackbot.editor_links import EditorLinks
 from slackbot.ending import Ending
 from slackbot.engine import Engine
-from slackbot.gateway.editor import EditorRoom
-from slackbot.gateway.editor_proxy import EditorProxy
 from slackbot.gateway.models_api import ModelsApi
 from slackbot.gateway.models_desk import ModelsDesk
-from slackbot.gateway.public import PublicRoutes, PublicServer
 from slackbot.gateway.server import Gateway, listen
 from slackbot.gateway.turn_desk import TurnDesk
-from slackbot.gateway.webhooks import GithubWebhook
 from slackbot.gateway.worker_api import WorkerApi
 from slackbot.gateway.worker_desk import EditorTerms, WorkerDesk, WorkerTerms
 from slackbot.ledger import Ledger
@@ -59,33 +60,8 @@ from slackbot.progress_board import ProgressBoard
 from slackbot.pull_request_watch import PullRequestWatch
 from slackbot.reconciler import Reconciler
 from slackbot.session_start import StartLimits
-from slackbot.worker_protocol import LONG_POLL_SECONDS
 
 log = structlog.get_logger()
-
-STOP_SESSIONS_SECONDS = 20.0
-"""How long the end of the sandbox waits for workers to save what they have."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Waits of the bot's rooms, in seconds, that no operator needs to set; tests make them short."""
-
-    retry: float = 1.0
-    """First pause before what failed is tried again; it grows."""
-    first_progress: float = 0.15
-    """A turn that ends sooner shows no progress message."""
-    long_poll: float = LONG_POLL_SECONDS
-    catch_up: float = CATCH_UP_SECONDS
-    """Between two threads that are read after a silence."""
-    drain: float = 10.0
-    """What each kind of work in flight has to end; all of it, and every closing, share `stop`."""
-    stop: float = 20.0
-    """ECS waits 30 s between SIGTERM and SIGKILL, and a restart by hand should not take longer than people wait."""
-
-
-_NO_SESSION = "00000000-0000-4000-8000-000000000000"
-"""An id that no thread has: reading it asks the store whether it answers."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +81,7 @@ async def run_bot(
     stop_sessions_at_end: bool = False,
     store: SessionStore | None = None,
     tasks: Tasks | None = None,
-    pace: Pace = Pace(),
+    pace: Pace = USUAL_PACE,
 ) -> None:
     """Runs until `stop` is set, then ends in order: no new input, work in flight drained, connections closed.
 
@@ -117,7 +93,7 @@ async def run_bot(
     ending = Ending(pace.stop)
     async with AsyncExitStack() as closing:
         chat = SlackChat(
-            token=_secret(settings.SLACK_BOT_TOKEN),
+            token=secret_of(settings.SLACK_BOT_TOKEN),
             api_url=settings.SLACK_API_URL,
             posts_per_second=1.0 if settings.is_real_slack else None,
         )
@@ -126,7 +102,7 @@ async def run_bot(
         store = store or build_store(settings)
         closing.push_async_callback(ending.close, store.close)
         # A table that is missing, or closed to us, is told now and not to the first person who asks.
-        await store.get(_NO_SESSION, int(time.time()))
+        await store.get(NO_SESSION, int(time.time()))
         tasks = tasks or await build_tasks(settings)
         closing.push_async_callback(ending.close, tasks.close)
         code_host = GithubCodeHost(
@@ -144,7 +120,7 @@ async def run_bot(
             listening_for_all = listen(*settings.public_listen_address, setting="DEVFLOW_PUBLIC_LISTEN")
             public_listening = closing.enter_context(listening_for_all)
             public_address = settings.public_address_on(public_listening.getsockname()[1])
-            editors = EditorTerms(public_address, _secret(settings.DEVFLOW_SECRET))
+            editors = EditorTerms(public_address, secret_of(settings.DEVFLOW_SECRET))
 
         async def is_working(session_id: str, turn_id: str) -> bool:
             session = await engine.load(session_id)
@@ -159,7 +135,7 @@ async def run_bot(
             is_working=is_working,
         )
         closing.push_async_callback(ending.close, board.close)
-        secret = _secret(settings.DEVFLOW_SECRET)
+        secret = secret_of(settings.DEVFLOW_SECRET)
         worker = WorkerSettings(gateway_url=gateway_url, secret=secret)
         audit_stream = AuditStream(settings.DEVFLOW_AUDIT_LOG)
         closing.callback(audit_stream.close)
@@ -204,7 +180,7 @@ async def run_bot(
 
         app = build_app(chat)
         keeper = SocketKeeper(
-            app, _secret(settings.SLACK_APP_TOKEN), on_heard=lambda silent_since: catch_up.want(silent_since)
+            app, secret_of(settings.SLACK_APP_TOKEN), on_heard=lambda silent_since: catch_up.want(silent_since)
         )
         closing.push_async_callback(ending.close, keeper.close)
         ledger = Ledger(store, now=time.time)
@@ -244,7 +220,7 @@ async def run_bot(
             WorkerApi(desk, turns, secret=secret),
             ModelsApi(models, secret=secret),
             listening,
-            is_ready=lambda: _is_ready(keeper, store),
+            is_ready=lambda: is_ready(keeper, store),
         )
         await gateway.start()
         closing.push_async_callback(ending.close, gateway.stop)
@@ -254,19 +230,9 @@ async def run_bot(
             editor_links = EditorLinks(
                 engine=engine, admission=admission, audit=audit, address=editors.address, secret=secret
             )
-            proxy = EditorProxy(
-                address=editors.address,
-                load=engine.load,
-                changed=engine.changed,
-                door_secret=editor_links.door_secret,
+            public = build_public_server(
+                settings, public_listening, engine=engine, editor_links=editor_links, pull_requests=pull_requests
             )
-            # Rooms that serve browsers and GitHub; each adds its routes.
-            public_routes: list[PublicRoutes] = [EditorRoom(editor_links, proxy)]
-            if settings.GITHUB_WEBHOOK_SECRET is not None:
-                public_routes.append(
-                    GithubWebhook(_secret(settings.GITHUB_WEBHOOK_SECRET), pull_requests.on_pull_request_event)
-                )
-            public = PublicServer(public_listening, public_routes)
             await public.start()
             closing.push_async_callback(ending.close, public.stop)
 
@@ -337,79 +303,3 @@ async def run_bot(
             watching.cancel()
             ending.begin()
     log.info("bot_stopped")
-
-
-async def stop_sessions(store: SessionStore, engine: Engine) -> None:
-    """Ends every live session and waits until its task is gone and its thread knows."""
-    ended = []
-    async for entry in store.scan(engine.now(), live=True):
-        try:
-            await engine.handle(entry.session_id, ev.StopRequested(None, by=EndedBy.SHUTDOWN))
-            ended.append(entry.session_id)
-        except (IllegalTransition, NotFound):
-            continue
-        except DevflowError as error:
-            log.warning("session_not_stopped", session_id=entry.session_id, why=error.summary)
-    deadline = time.monotonic() + STOP_SESSIONS_SECONDS
-    while ended and time.monotonic() < deadline:
-        sessions = [await engine.load(session_id) for session_id in ended]
-        if not any(session is not None and session.lease is not None for session in sessions):
-            return
-        await asyncio.sleep(0.05)
-
-
-def build_store(settings: Settings) -> SessionStore:
-    """The store the settings name."""
-    path = settings.sqlite_path
-    if path is not None:
-        return SqliteStore(path)
-    # Here, so that the sandbox does not wait for boto3.
-    from slackbot.adapters.dynamodb import DynamoStore
-
-    return DynamoStore(table=settings.DEVFLOW_TABLE)
-
-
-async def build_tasks(settings: Settings) -> Tasks:
-    """Where workers run, as the settings say. With `ecs` the cluster is asked for, and must be there."""
-    if settings.DEVFLOW_TASKS == "local":
-        if settings.DEVFLOW_STATE_DIR is None:
-            raise ConfigError(["DEVFLOW_STATE_DIR is not set: local tasks keep their files there"])
-        return LocalTasks(settings.DEVFLOW_STATE_DIR / "tasks")
-    # Here, so that the sandbox does not wait for boto3.
-    from slackbot.adapters.ecs import EcsTasks
-    from slackbot.adapters.ecs_client import ecs_client, find_cluster_arn
-    from slackbot.adapters.ecs_shapes import deployment_name
-
-    client = ecs_client()
-    try:
-        cluster = settings.DEVFLOW_ECS_CLUSTER or "default"
-        cluster_arn = await find_cluster_arn(client, cluster)
-        return EcsTasks(
-            client=client,
-            cluster=cluster,
-            task_definition=settings.DEVFLOW_ECS_TASK_DEFINITION or "",
-            container=settings.DEVFLOW_ECS_CONTAINER,
-            subnets=settings.ecs_subnets,
-            security_groups=settings.ecs_security_groups,
-            assign_public_ip=settings.DEVFLOW_ECS_ASSIGN_PUBLIC_IP,
-            capacity_provider=settings.DEVFLOW_ECS_CAPACITY_PROVIDER,
-            deployment=deployment_name(cluster_arn, settings.store_name),
-            now=time.time,
-        )
-    except BaseException:
-        client.close()
-        raise
-
-
-async def _is_ready(keeper: SocketKeeper, store: SessionStore) -> dict[str, bool]:
-    """Whether Slack is heard and the store answers: what `/readyz` says."""
-    try:
-        await store.get(_NO_SESSION, int(time.time()))
-    except DevflowError:
-        return {"slack": keeper.is_heard, "store": False}
-    return {"slack": keeper.is_heard, "store": True}
-
-
-def _secret(value: SecretStr | None) -> str:
-    assert value is not None  # noqa: S101  load_settings saw to it
-    return value.get_secret_value()

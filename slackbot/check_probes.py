@@ -17,7 +17,7 @@ from slackbot.adapters.github import GithubCodeHost
 from slackbot.adapters.local_tasks import LocalTasks
 from slackbot.adapters.slack import SlackChat
 from slackbot.adapters.socket_mode import open_socket_url
-from slackbot.app import build_store
+from slackbot.app_parts import build_store
 from slackbot.check import Finding, Probe, of_error
 from slackbot.check_github import webhook
 from slackbot.check_public import is_devflow, public, web_editor

@@ -20,7 +20,7 @@ import structlog
 
 from slackbot.adapters.github import GithubCodeHost
 from slackbot.adapters.slack import SlackChat
-from slackbot.app import build_store, build_tasks
+from slackbot.app_parts import build_store, build_tasks
 from slackbot.audit import AuditLog, AuditStream
 from slackbot.check import Finding, of_error, without_secrets
 from slackbot.config import Settings

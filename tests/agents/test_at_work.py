@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from slackbot.adapters.local_tasks import LocalTasks
-from slackbot.app import Pace
+from slackbot.app_parts import Pace
 from tests.agents.conftest import WRITTEN, Model, RealAgent
 from tests.fakes.model_server import KEYS, ModelServer, model_server
 from tests.wire.bot_world import BotWorld, SessionThread, bot_world, until

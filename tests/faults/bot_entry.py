@@ -11,6 +11,7 @@ import sys
 import threading
 
 import slackbot.app as app
+import slackbot.app_parts as app_parts
 import slackbot.engine as engine
 from slackbot.__main__ import main
 from tests.faults.kill_points import Trap
@@ -23,8 +24,8 @@ def trapped(trap: Trap) -> None:
     """Every adapter that `run_bot` builds has the trap around it."""
     app.SlackChat = trap.around("chat", app.SlackChat)  # type: ignore[misc]
     app.GithubCodeHost = trap.around("code_host", app.GithubCodeHost)  # type: ignore[misc]
-    app.SqliteStore = trap.around("store", app.SqliteStore)  # type: ignore[misc]
-    app.LocalTasks = trap.around("tasks", app.LocalTasks)  # type: ignore[misc]
+    app_parts.SqliteStore = trap.around("store", app_parts.SqliteStore)  # type: ignore[misc]
+    app_parts.LocalTasks = trap.around("tasks", app_parts.LocalTasks)  # type: ignore[misc]
     if os.environ["DEVFLOW_STORE"] == "dynamodb":
         from slackbot.adapters import dynamodb, ecs
 
@@ -36,7 +37,7 @@ def hurried(lease_seconds: int) -> None:
     """What a bot leaves behind is taken up after this time, so that a run with many kills ends."""
     engine.LEASE_SECONDS = lease_seconds
     app.Reconciler = functools.partial(app.Reconciler, orphan_seconds=ORPHAN_SECONDS)  # type: ignore[assignment,misc]
-    app.run_bot = functools.partial(app.run_bot, pace=app.Pace(retry=RETRY_SECONDS, catch_up=0.2))  # type: ignore[assignment]
+    app.run_bot = functools.partial(app.run_bot, pace=app_parts.Pace(retry=RETRY_SECONDS, catch_up=0.2))  # type: ignore[assignment]
 
 
 def listen(trap: Trap) -> None:

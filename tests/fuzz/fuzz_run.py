@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from slackbot import worker_protocol as wp
-from slackbot.app import Pace
+from slackbot.app_parts import Pace
 from slackbot.gateway.webhooks import pull_request_event
 from slackbot.views import action_ids
 from tests.fuzz import envelopes, mutations

@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 import aiohttp
 
-from slackbot.app import BotReady, Pace, run_bot
+from slackbot.app import BotReady, run_bot
+from slackbot.app_parts import Pace
 from slackbot.config import load_settings
 from slackbot.core.ports import SessionStore, Tasks
 from slackbot.core.session import derive_session_id

@@ -11,7 +11,7 @@ import pytest
 
 from slackbot.adapters.local_tasks import LocalTasks
 from slackbot.adapters.sqlite import SqliteStore
-from slackbot.app import Pace
+from slackbot.app_parts import Pace
 from slackbot.core.errors import TemporaryError
 from slackbot.core.ports import Item
 from slackbot.sandbox.slack.deliveries import EventDeliveries

@@ -18,7 +18,7 @@ from slackbot.adapters.dynamodb import DynamoStore
 from slackbot.adapters.dynamodb_create import create_table
 from slackbot.adapters.dynamodb_table import INDEX
 from slackbot.adapters.dynamodb_values import REQUIRED, from_wire, is_same, to_wire
-from slackbot.app import build_store
+from slackbot.app_parts import build_store
 from slackbot.config import Settings
 from slackbot.core.errors import PermanentError
 from slackbot.core.session import Lease, Turn, TurnState

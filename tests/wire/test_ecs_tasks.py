@@ -13,7 +13,7 @@ import pytest
 
 from slackbot.adapters.ecs_client import ecs_client, find_cluster_arn
 from slackbot.adapters.ecs_shapes import deployment_name
-from slackbot.app import build_tasks
+from slackbot.app_parts import build_tasks
 from slackbot.config import load_settings
 from slackbot.core.errors import ConfigError, DevflowError, PermanentError, TemporaryError
 from slackbot.core.ports import TaskRequest
