@@ -14,8 +14,9 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, Row, percentile
 from benchmarks.worker_ready import Ground, ground, ready_row, start_agent
-from slackbot.worker.checkout import CLONE_DEPTH, Checkout, Place
+from slackbot.worker.checkout import CLONE_DEPTH, Checkout
 from slackbot.worker.git import Credentials
+from slackbot.worker.place import Place
 
 ROUNDS = 3
 REPOSITORY = "demo/large"
