@@ -10,7 +10,7 @@ from slackbot.core.undo_rules import undoing
 from slackbot.views import action_ids
 from slackbot.views.blocks import Element, button, confirm, link_button
 from slackbot.views.language import say
-from slackbot.views.words import is_web_url
+from slackbot.views.words import is_web_url, shown_line
 
 
 def stop_button(session: Session, language: str | None = None) -> Element | None:
@@ -86,7 +86,7 @@ def undo_button(session: Session, turn: Turn) -> Element | None:
     language = session.language
     question = confirm(
         say(language, "undo.title"),
-        say(language, "undo.question", commit=turn.commit_sha[:7]),
+        say(language, "undo.question", commit=shown_line(turn.commit_sha[:7], 40)),
         say(language, "undo.yes"),
         say(language, "undo.no"),
     )

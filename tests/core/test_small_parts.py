@@ -23,6 +23,7 @@ from slackbot.core.notices import MAX_NOTICES, with_notice
 from slackbot.core.ports import TaskObservation
 from slackbot.core.redaction import MASK, redact
 from slackbot.core.session import Session, Status, TurnState, card_key, derive_session_id
+from slackbot.core.staying import WARNING_SECONDS, Stay
 from slackbot.core.task_report import report_task
 from tests.core.builders import (
     T0,
@@ -266,13 +267,16 @@ def test_deadlines() -> None:
     asked = tell(busy, CancelRequested("U1"), now=T0 + 30)
     assert next_deadline(asked, far) == T0 + 30 + far.cancel_seconds + 1
     free = answered()
-    assert next_deadline(free, far) == T0 + 60 + far.idle_seconds + far.grace_seconds + 1
+    # First it is warned of, then it comes.
+    assert next_deadline(free, far) == T0 + 60 + far.idle_seconds - WARNING_SECONDS
+    warned = replace(free, stay=Stay(warned="idle", warned_at=T0, warned_until=T0 + 60 + far.idle_seconds))
+    assert next_deadline(warned, far) == T0 + 60 + far.idle_seconds + far.grace_seconds + 1
     aged = replace(far, idle_seconds=10**5, max_session_seconds=1000)
-    assert next_deadline(free, aged) == T0 + 1000 + far.grace_seconds + 1
-    assert next_deadline(tell(free, prompt(2)), far) == free.ttl - TOUCH_SECONDS
+    assert next_deadline(free, aged) == T0 + 1000 - WARNING_SECONDS
+    assert next_deadline(tell(free, prompt(2)), far) == T0 + far.max_session_seconds - WARNING_SECONDS
     assert next_deadline(stopped(), LIMITS) is None
     odd = replace(busy, history=(replace(busy.history[0], claimed_at=None),))
-    assert next_deadline(odd, far) == busy.ttl - TOUCH_SECONDS
+    assert next_deadline(odd, far) == T0 + far.max_session_seconds - WARNING_SECONDS
 
 
 @pytest.mark.parametrize("begin", [starting, running, working, answered])

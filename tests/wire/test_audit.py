@@ -15,7 +15,7 @@ from slackbot.audit import AuditLog
 from slackbot.core.acts import acts_of
 from slackbot.core.session import TurnState
 from tests.core.builders import running
-from tests.wire.bot_world import SECRET, BotWorld, bot_world, until
+from tests.wire.bot_world import BOT, SECRET, BotWorld, bot_world, until
 
 PROMPT = "echo a-prompt-that-nobody-but-the-thread-may-see"
 
@@ -56,7 +56,7 @@ async def test_each_act_of_the_main_job_is_one_line_with_who_and_what(world: Bot
     await ada.presses(thread, "Retry")
     await thread.turn(2, "queued", "working", told=False)
     await worker.works()
-    told = await grace.says(thread, "and now this")
+    told = await grace.says(thread, f"<@{BOT}> and now this")
     await thread.turn(3, "queued", "working", told=False)
     await worker.works()
     await ada.says(thread, "!stop")
