@@ -30,7 +30,7 @@ from pydantic import ValidationError
 
 from slackbot.worker.acp_session import NO_CHOICE, Choice, choose_mode, choose_model, open_session
 from slackbot.worker.agent_setup import ModelAccess
-from slackbot.worker.agents import SHELL, AgentFailed, Launch, launch_of, mode_preference
+from slackbot.worker.agents import FORGETFUL, SHELL, AgentFailed, Launch, launch_of, mode_preference
 from slackbot.worker.confinement import Confinement
 from slackbot.worker.files import Attachment, prompt_blocks
 from slackbot.worker.output import Bounded
@@ -321,5 +321,5 @@ class AgentHost:
         agent, self._agent = self._agent, None
         if agent is not None:
             # Of a session that was never prompted there is nothing to go on with.
-            self._earlier = None if agent.fresh else agent.session_id
+            self._earlier = None if agent.fresh or self._name in FORGETFUL else agent.session_id
             await agent.close()

@@ -53,6 +53,11 @@ _INHERITED = ("LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "DEVFLOW_TASK_ID")
 """DEVFLOW_TASK_ID is how a local task's supervisor finds what its worker left behind; it is no secret."""
 
 
+FORGETFUL = frozenset({"gemini"})
+"""Agents that may take up the session of a process that was killed, and know nothing of it then (Gemini CLI 0.61): they
+begin anew and are told what was said."""
+
+
 @dataclass(frozen=True)
 class Launch:
     """How to start an agent: `command` with an absolute program, and the whole of its `environment`."""
