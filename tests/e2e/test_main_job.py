@@ -60,6 +60,8 @@ def test_the_main_job(sandbox: SandboxProcess) -> None:
     assert "made by a test" in page
 
     second = "printf 'more\\n' > more.txt"
+    sandbox.reply(thread_ts, "!listen all", ADA)
+    sandbox.item_with(thread_ts, "that every reply is meant", lambda i: i["slack"].get("listen"))
     sandbox.reply(thread_ts, second, GRACE)
     item = sandbox.item_with(thread_ts, "a second answer", lambda i: turn(i, second).get("response_ts"))
     assert turn(item, second)["user_id"] == GRACE
