@@ -1,6 +1,7 @@
 """An ACP agent for tests, on the standard library alone: it runs each prompt as Python code.
 
-In the code: say(text), update({...}), ask([...]) -> outcome, call(title, status), wait_for_cancel(), plan(...).
+In the code: say(text), update({...}), ask([...]) -> outcome, call(title, status), wait_for_cancel(),
+wait_until_there(path), plan(...).
 Arguments: what it does instead of starting well (`exit3`, `mute`, `auth`, `old`).
 """
 
@@ -35,6 +36,11 @@ def update(content):
 
 def say(text):
     update({"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}})
+
+
+def wait_until_there(path):
+    while not os.path.exists(path):
+        time.sleep(0.01)
 
 
 def call(title, status="in_progress", call_id="call-1"):
@@ -80,6 +86,7 @@ def prompt(message):
         "ask": ask,
         "call": call,
         "wait_for_cancel": wait_for_cancel,
+        "wait_until_there": wait_until_there,
         "blocks": blocks,
         "modes_set": modes_set,
         "os": os,

@@ -180,13 +180,15 @@ async def test_a_crash_in_a_turn(live: Callable[..., Any]) -> None:
 async def test_a_conflict_fails_the_turn_and_keeps_the_response(live: Callable[..., Any]) -> None:
     """Others' commits in the way: the sentence, the agent's words, and no push."""
     worker = await live(files={"a.txt": "base\n"})
-    await worker.gateway.until(lambda: "ready" in worker.gateway.calls)
     bare = worker.bench.bare
+    worker.gateway.give(f"say('begun '); wait_until_there({str(bare / 'theirs-stand')!r}); {write('a.txt', 'ours')}")
+    # What the branch holds when a turn begins is the agent's to see; in the way is what comes after that.
+    await worker.gateway.until(lambda: worker.gateway.progress)
     blob = git(bare, "hash-object", "-w", "--stdin", stdin="theirs\n").strip()
     tree = git(bare, "mktree", stdin=f"100644 blob {blob}\ta.txt\n").strip()
     commit = git(bare, "commit-tree", tree, "-p", BRANCH, "-m", "Theirs").strip()
     git(bare, "update-ref", f"refs/heads/{BRANCH}", commit)
-    worker.gateway.give(write("a.txt", "ours\n"))
+    (bare / "theirs-stand").touch()
     answer = await worker.gateway.answer_to()
     assert answer.outcome == "failed"
     assert "conflict with the new ones in a.txt" in answer.response
