@@ -26,6 +26,8 @@ CONNECT_SECONDS = 10.0
 LOOK_SECONDS = 2.0
 """How often the session of what is open is looked at, besides each time this process saves it."""
 CHUNK_BYTES = 64 * 1024
+_ANSWERING = web.RequestKey("answering", bool)
+"""Whether the answer to a request has begun."""
 
 Load = Callable[[str], Awaitable[Session | None]]
 Changed = Callable[[str], asyncio.Event]
@@ -70,6 +72,8 @@ class EditorProxy:
             if current is not None and current.cancelling():
                 raise  # the browser has gone, or the bot ends
             # The session is over. An answer that has begun can only be cut off.
+            if _ANSWERING not in request:
+                raise web.HTTPForbidden(reason="This editor is closed to you.") from None
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=403)
@@ -105,6 +109,7 @@ class EditorProxy:
                 answer.headers.copy(), session_id=session_id, own_host=self._address.has_session_hosts
             )
             response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=passed)
+            request[_ANSWERING] = True
             await response.prepare(request)
             async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
                 await response.write(chunk)
@@ -124,6 +129,7 @@ class EditorProxy:
         async with inner:
             chosen = [inner.protocol] if inner.protocol else []
             outer = web.WebSocketResponse(protocols=chosen, max_msg_size=0, autoping=False, compress=False)
+            request[_ANSWERING] = True
             await outer.prepare(request)
             ways = {asyncio.create_task(_pass_on(outer, inner)), asyncio.create_task(_pass_on(inner, outer))}
             try:

@@ -97,17 +97,21 @@ class BotProcess:
         self.on_change("ended", self._process.pid)
         return status
 
-    async def stop(self) -> None:
-        """SIGTERM: live sessions are stopped, then the bot ends; SIGKILL when it does not."""
+    async def stop(self) -> bool:
+        """SIGTERM: live sessions are stopped, then the bot ends; SIGKILL when it does not.
+
+        False when it turns out to have died before it could do so.
+        """
         process = self._process
         if process is None or process.returncode is not None:
-            return
+            return False
         process.send_signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(END_SECONDS):
-                await process.wait()
+                return await process.wait() == 0
         except TimeoutError:
             await self.kill()
+            return True
 
     async def end(self, tasks: LocalTasks | None) -> None:
         """Ends the bot and every task, whatever state the bot is in; `tasks` is None where they run elsewhere.
@@ -115,9 +119,9 @@ class BotProcess:
         A bot that happens not to run is started once more, so that live sessions are stopped and told.
         """
         try:
-            is_gone = self._process is None or self._process.returncode is not None
-            if self._was_ready and (is_gone or not self._is_ready):
-                # Dead, or cut off while it was being started again.
+            ended_in_order = self.is_running and self._is_ready and await self.stop()
+            if self._was_ready and not ended_in_order:
+                # Dead, perhaps unnoticed until now, or cut off while it was being started again.
                 await self.kill()
                 await self.start()
         except DevflowError as error:

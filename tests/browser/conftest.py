@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.conftest import find_browser
-from tests.e2e.sandbox_process import SandboxProcess
+from tests.e2e.sandbox_process import Json, SandboxProcess, until
 
 _ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -36,6 +36,19 @@ def browser() -> Iterator[Browser]:
 def complaints() -> list[str]:
     """What the pages of this test reported: errors, refused policies, exceptions."""
     return []
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(sandbox: SandboxProcess) -> Iterator[None]:
+    """A test's sessions end with it, however it ended: the next one has Home and the quota to itself."""
+    yield
+    for item in live_items(sandbox):
+        sandbox.reply(item["slack"]["thread_ts"], "!stop", item["user_id"])
+    until("the end of the test's sessions", lambda: not live_items(sandbox))
+
+
+def live_items(sandbox: SandboxProcess) -> list[Json]:
+    return [item for item in sandbox.items() if item["status"] in ("starting", "running")]
 
 
 @pytest.fixture

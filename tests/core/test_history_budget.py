@@ -97,7 +97,7 @@ def test_a_delivered_turn_without_a_response() -> None:
     assert session.history[0].shortened
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(st.integers(0, 50_000), st.booleans(), st.sampled_from([TurnState.ANSWERED, TurnState.QUEUED])),

@@ -59,7 +59,7 @@ def hollow(value: Any, known: bool = True) -> bool:
     return isinstance(value, list) and any(hollow(inner) for inner in value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sessions)
 def test_any_session_comes_back_as_it_was(session: Session) -> None:
     """Out and in again, also through JSON as the SQLite store keeps it, unknown attributes included."""
@@ -69,7 +69,7 @@ def test_any_session_comes_back_as_it_was(session: Session) -> None:
     assert to_item(from_item(item)) == item
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sessions)
 def test_the_tables_attributes(session: Session) -> None:
     """All that must be there is, each of its type; nothing is None or empty."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slackbot.core import events as ev
@@ -72,7 +72,7 @@ def opinion_of(snapshot: PullRequestSnapshot) -> dict[str, Review]:
     return {login: one for login, one in latest.items() if one.state != "dismissed"}
 
 
-@settings(max_examples=70, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=70)
 @given(courses(), st.data())
 def test_any_course_of_looks(looks: list[PullRequestSnapshot], data: st.DataObject) -> None:
     """Looks come several times, by two bots, and out of order; the thread hears each thing once."""

@@ -67,7 +67,7 @@ def is_ref(name: str) -> bool:
     return subprocess.run(["git", "check-ref-format", "--branch", name], capture_output=True).returncode == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=60))
 def test_git_agrees_with_every_branch_name(asked: str) -> None:
     """Git itself accepts whatever is made of a prompt."""

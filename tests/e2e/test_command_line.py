@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.sandbox_process import SandboxProcess, devflow
+from tests.ports import lasting_port
 
 REAL_SLACK = {"SLACK_BOT_TOKEN": "xoxb-1-abcdefgh", "SLACK_APP_TOKEN": "xapp-1-abcdefgh"}
 
@@ -28,11 +29,13 @@ def test_a_port_in_use_is_named_with_what_to_do(tmp_path: Path, taken_port: int)
     assert "Traceback" not in ended.stderr
 
 
-def test_the_port_of_a_stand_in_behind_the_page_is_named_too(tmp_path: Path, taken_port: int) -> None:
+def test_the_port_of_a_stand_in_behind_the_page_is_named_too(tmp_path: Path) -> None:
     """The second and third port are DevFlow's own choice, so the sentence says what they are for."""
-    ended = devflow("sandbox", "--state", str(tmp_path / "state"), "--port", str(taken_port - 1))
+    first = lasting_port(2)
+    with socket.create_server(("127.0.0.1", first + 1)):
+        ended = devflow("sandbox", "--state", str(tmp_path / "state"), "--port", str(first))
     assert ended.returncode == 1
-    assert f"Port {taken_port}, for GitHub's stand-in" in ended.stderr
+    assert f"Port {first + 1}, for GitHub's stand-in" in ended.stderr
 
 
 def test_a_second_sandbox_on_the_same_state_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ python tests/fakes/editor_program.py --socket PATH ...     `make_program` writes
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -39,6 +40,13 @@ async def away(request: web.Request) -> web.Response:
     return web.Response(status=302, headers={"Location": request.query["to"]})
 
 
+async def never(request: web.Request) -> web.Response:
+    """Says in the checkout that it was asked, and no more."""
+    Path("asked").touch()
+    await asyncio.Event().wait()
+    return web.Response()
+
+
 async def echo(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(protocols=("a", "b"))
     await socket.prepare(request)
@@ -59,6 +67,7 @@ def main() -> None:
     app = web.Application()
     app.router.add_get("/ws", echo)
     app.router.add_get("/away", away)
+    app.router.add_get("/never", never)
     app.router.add_route("*", "/{path:.*}", tell)
     web.run_app(app, path=given.socket, print=None)
 

@@ -77,7 +77,7 @@ def people_of(session: Session) -> list[str]:
     return [user_id for user_id in people if user_id]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(sessions, wild)
 def test_the_card(session: Session, text: str) -> None:
     """Of any session, with anything in what is foreign."""
@@ -93,7 +93,7 @@ def test_the_card(session: Session, text: str) -> None:
         assert card_metadata(each).event_payload["session_id"] == session.session_id
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(wild)
 def test_the_root(text: str) -> None:
     """Whatever the prompt: its text is the prompt, cut only where Slack would refuse it."""
@@ -104,7 +104,7 @@ def test_the_root(text: str) -> None:
         assert prompt_of_root(view.text) == plain_text(escape(text)).strip()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(sessions, wild)
 def test_answers(session: Session, text: str) -> None:
     """Of any turn, with any response; what does not fit goes into a file, whole."""
@@ -118,7 +118,7 @@ def test_answers(session: Session, text: str) -> None:
             assert answer(session, turn, full_text=text).overflow is None
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(sessions, wild)
 def test_notices(session: Session, text: str) -> None:
     """Of any kind, of newer versions too, with any values."""
@@ -129,7 +129,7 @@ def test_notices(session: Session, text: str) -> None:
         assert notice_metadata(session, told).event_payload["notice_id"] == told.notice_id
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(wild, st.integers(0, 40), st.integers(-5, 10**7), st.booleans())
 def test_progress(text: str, number: int, seconds: int, shell: bool) -> None:
     """However much the agent plans, does and writes."""
@@ -145,7 +145,7 @@ def entry(text: str) -> IndexEntry:
     return IndexEntry("1a2b3c4d-0", "U1", T0, T0, text, T0, text, text, text, pr_number=3, pr_url=text)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(wild, st.integers(1, 60))
 def test_replies_and_errors(text: str, number: int) -> None:
     """Lists of any length, and errors that quote what was typed."""
@@ -158,7 +158,7 @@ def test_replies_and_errors(text: str, number: int) -> None:
     only(illegal(IllegalTransition(text or "x"), working(), text))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.sampled_from(["a line\n", "\n", "```\n", "```py\n", "~~~~\n", "x" * 30, "long " * 9, "`````\n"]), max_size=60

@@ -97,7 +97,7 @@ def test_the_end() -> None:
     assert "its branch is deleted" in as_read(pull_request_card(session))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(sessions)
 def test_any_card_is_within_limits(session: Session) -> None:
     """Whatever GitHub said: Slack takes it, and nobody is mentioned but who prompted or asked."""

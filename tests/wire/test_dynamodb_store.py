@@ -183,7 +183,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.dictionaries(st.sampled_from(["a", "b", "c"]), values))
 def test_values_come_back_as_they_were(extra: dict[str, Any]) -> None:
     """Item -> typed values -> item -> typed values: nothing is lost and no type changes."""
@@ -196,7 +196,7 @@ def test_values_come_back_as_they_were(extra: dict[str, Any]) -> None:
     assert not is_same(wire, {**wire, "more": {"BOOL": True}})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=20, min_value=-(10**12), max_value=10**12))
 def test_no_number_of_another_writer_is_rounded(number: Decimal) -> None:
     """int where whole, float where exact, Decimal elsewhere; written again it is the same number."""

@@ -5,9 +5,9 @@ The bot and the worker's door are real; behind the door stands a program that te
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
@@ -22,6 +22,7 @@ import pytest_asyncio
 from slackbot import worker_protocol as wp
 from slackbot.worker.editor import Editor, editor_environment
 from tests.fakes.editor_program import make_program
+from tests.ports import lasting_port
 from tests.wire.bot_world import BotWorld, Person, SessionThread, bot_world, until
 from tests.wire.worker import ScriptedWorker
 
@@ -100,15 +101,10 @@ async def desk_of(world: BotWorld, directory: Path, address: tuple[str, str], pe
     await editor.close()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[BotWorld, Path, tuple[str, str]]]:
     """A bot with a public address that has a host for each session."""
-    port = free_port()
+    port = lasting_port()
     host = f"{{session}}.edit.localhost:{port}"
     directory = tmp_path_factory.mktemp("editors")
     async with bot_world(tmp_path_factory.mktemp("world")) as world:
@@ -213,8 +209,9 @@ async def test_another_sessions_cookie_and_link_open_nothing_here(
         assert (await desk.ask("GET", other.path, headers={"Cookie": f"{name}={cookie}"}))[0] == 403
 
 
-async def test_websockets_and_the_end_of_the_session(desk: Desk) -> None:
-    """Both ways, both kinds, protocol and close code; a foreign origin is refused; Stop ends what is open."""
+async def test_websockets_and_the_end_of_the_session(desk: Desk, place: tuple[BotWorld, Path, tuple[str, str]]) -> None:
+    """Both ways, both kinds, protocol and close code; a foreign origin is refused; Stop ends what is open, and what
+    waits for an answer is told so."""
     cookie = await desk.cookie()
     http, url = desk.world.http, f"{desk.base}{desk.path}ws"
     headers = {"Host": desk.host, "Cookie": cookie, "Origin": desk.origin}
@@ -234,11 +231,15 @@ async def test_websockets_and_the_end_of_the_session(desk: Desk) -> None:
         assert (await first.receive()).type is aiohttp.WSMsgType.CLOSE
         assert first.close_code == 4001
     assert desk.editor.active_at is not None
+    waiting = asyncio.create_task(desk.ask("GET", f"{desk.path}never", headers={"Cookie": cookie}))
+    asked = place[1] / desk.thread.session_id / "asked"
+    await until(asked.exists, "a request that waits")
     async with http.ws_connect(url, headers=headers) as second:
         await desk.owner.presses(desk.thread, "Stop")
         ended = await second.receive(timeout=30)
         kinds = aiohttp.WSMsgType
         assert ended.type in (kinds.CLOSE, kinds.CLOSING, kinds.CLOSED, kinds.ERROR)
+    assert (await waiting)[0] == 403
     await desk.thread.is_("stopped")
     await until_refused(desk, cookie)
     assert "editor_url" not in desk.thread.item()

@@ -18,6 +18,7 @@ from slackbot.worker_protocol import (
     GITHUB_TOKEN_PATH,
     LEAVING_PATH,
     NEXT_TURN_PATH,
+    PERMISSION_PATH,
     PROGRESS_PATH,
     READY_PATH,
     SESSION_PATH,
@@ -31,6 +32,7 @@ from slackbot.worker_protocol import (
     TurnWork,
     WireModel,
 )
+from tests.ports import lasting_port
 
 WORKER_TOKEN = "worker-token-0123456789abcdef"
 POLL_SECONDS = 0.3
@@ -68,11 +70,12 @@ class ScriptedGateway:
         app.router.add_post(NEXT_TURN_PATH, self._next)
         app.router.add_post(PROGRESS_PATH, self._answer("progress", self._on_progress))
         app.router.add_post(CANCEL_PATH, self._watch_cancel)
+        app.router.add_post(PERMISSION_PATH, self._ask)
         app.router.add_post(ANSWER_PATH, self._answer("answer", self._on_answer))
         app.router.add_post(LEAVING_PATH, self._answer("leaving", self._on_leaving))
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port or self.port)
+        site = web.TCPSite(self._runner, "127.0.0.1", port or self.port or lasting_port())
         await site.start()
         self.port = site._server.sockets[0].getsockname()[1]
 
@@ -161,6 +164,12 @@ class ScriptedGateway:
         while request.match_info["turn_id"] not in self.cancel:
             await asyncio.sleep(0.01)
         return web.json_response({"cancel": True})
+
+    async def _ask(self, request: web.Request) -> web.Response:
+        """Nobody answers: the worker asks again."""
+        refused = self._begin("permission", request)
+        await asyncio.sleep(POLL_SECONDS)
+        return refused or web.Response(status=204)
 
     def _on_answer(self, request: web.Request) -> None:
         self.answers.append((request.match_info["turn_id"], Answer.model_validate_json(request["body"])))

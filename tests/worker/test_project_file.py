@@ -81,7 +81,7 @@ async def test_it_is_set_up_before_the_first_turn_and_tested_after_a_push(live: 
     assert second.outcome == "answered"
     assert "Tests (`echo seen $(cat it.made)`): it ended with exit status 3" in second.response
     assert "seen ready" in second.response
-    await worker.gateway.until(lambda: "permission" in worker.bench.gateway.calls or worker.gateway.progress)
+    await worker.gateway.until(lambda: "permission" in worker.gateway.calls)
     worker.gateway.cancel.add("T:3")
     third = await worker.gateway.answer_to("T:3")
     assert third.outcome == "cancelled"
