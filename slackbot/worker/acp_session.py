@@ -7,7 +7,6 @@ Called by `agent`. https://agentclientprotocol.com/protocol/session-setup, .../s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -22,7 +21,7 @@ from acp.schema import (
     SessionConfigSelectOption,
 )
 
-from slackbot.core.errors import DevflowError
+from slackbot.worker.agents import AgentFailed
 
 log = structlog.get_logger()
 
@@ -30,21 +29,6 @@ Prefer = Callable[[Sequence[str]], list[str]]
 """Of the modes offered those that are worth setting, best first."""
 
 Opened = NewSessionResponse | LoadSessionResponse | ResumeSessionResponse
-
-
-class AgentFailed(DevflowError):
-    """The agent is missing, broke off, or spoke what is not ACP."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a person or a rule chose for the session; None = DevFlow's or the agent's own choice."""
-
-    model: str | None = None
-    mode: str | None = None
-
-
-NO_CHOICE = Choice()
 
 
 async def open_session(

@@ -1,14 +1,14 @@
-"""The client side of ACP: starts one agent process and prompts it.
+"""The client side of ACP: opens a session with an agent that was started, and prompts it.
 
-Speaks https://agentclientprotocol.com over the agent's stdin and stdout; what the agent does goes into a
-TurnView. The agent gets a clean environment, a process group of its own, and no file or terminal service.
+Speaks https://agentclientprotocol.com over the stdin and stdout of an `AgentProcess`; what the agent does goes into a
+TurnView. The agent gets no file or terminal service.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,22 +28,17 @@ from acp.schema import (
 )
 from pydantic import ValidationError
 
-from slackbot.worker.acp_session import NO_CHOICE, Choice, choose_mode, choose_model, open_session
-from slackbot.worker.agent_setup import ModelAccess
-from slackbot.worker.agents import FORGETFUL, SHELL, AgentFailed, Launch, launch_of, mode_preference
-from slackbot.worker.confinement import Confinement
+from slackbot.worker.acp_session import choose_mode, choose_model, open_session
+from slackbot.worker.agent_process import AgentProcess
+from slackbot.worker.agents import NO_CHOICE, AgentFailed, Choice, mode_preference
 from slackbot.worker.files import Attachment, prompt_blocks
-from slackbot.worker.output import Bounded
 from slackbot.worker.permission import Ask
-from slackbot.worker.processes import exited
 from slackbot.worker.progress import TurnView
 
 log = structlog.get_logger()
 
 START_SECONDS = 120.0
-LINE_LIMIT_BYTES = 50 * 1024 * 1024
-"""The longest line an agent may send (what the SDK's own run_agent takes)."""
-STDERR_BYTES = 4096
+LAST_WORDS_CHARACTERS = 800
 BROKE_OFF = "broke off"
 
 
@@ -88,70 +83,39 @@ class _Client:
 
 
 class Agent:
-    """One running agent with one ACP session. Make it with `start`, end it with `close`."""
+    """One running agent with one ACP session. Make it with `open`, end it with `close`."""
 
-    def __init__(
-        self,
-        launch: Launch,
-        process: asyncio.subprocess.Process,
-        redact: Callable[[str], str],
-        confinement: Confinement,
-    ) -> None:
-        self._confinement = confinement
-        self._launch = launch
+    def __init__(self, process: AgentProcess, redact: Callable[[str], str]) -> None:
         self._process = process
+        self._launch = process.launch
         self._redact = redact
         self._client = _Client()
-        stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
-        if stdin is None or stdout is None or stderr is None:
-            raise ValueError("an agent is started with pipes for all three streams")
         self._connection: ClientSideConnection = connect_to_agent(
             self._client,  # type: ignore[arg-type]  # the SDK's Protocol also names the services not offered
-            stdin,
-            stdout,
+            process.stdin,
+            process.stdout,
         )
-        self._stderr = Bounded(STDERR_BYTES, STDERR_BYTES)
-        self._draining = asyncio.create_task(self._drain(stderr))
         self.session_id = ""
         self._takes_images = False
         self.fresh = True
         """No prompt yet: what was said before must be told."""
 
     @classmethod
-    async def start(
+    async def open(
         cls,
-        launch: Launch,
+        process: AgentProcess,
         checkout: Path,
         redact: Callable[[str], str],
         *,
         choice: Choice = NO_CHOICE,
         earlier: str | None = None,
-        confinement: Confinement | None = None,
     ) -> Agent:
-        """Starts the agent in `checkout` until it has a session; AgentFailed says why it did not come to that.
+        """Opens a session with an agent that was started in `checkout`; AgentFailed says why it did not come to that,
+        and then nothing of the agent is left.
 
         `earlier`: the session of an agent that ended, to go on with where the agent can.
         """
-        confinement = confinement or Confinement()
-        # Ours ends, and ends what it runs, when its stdin closes.
-        command = confinement.wrap(launch.command, dies_with_parent=launch.name != SHELL)
-        began = time.monotonic()
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                limit=LINE_LIMIT_BYTES,
-                cwd=checkout,
-                env={**launch.environment, "PWD": str(checkout)},
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise AgentFailed(
-                f"The agent {launch.name!r} could not be started: {error.strerror}.", "Check its installation."
-            ) from error
-        agent = cls(launch, process, redact, confinement)
+        agent = cls(process, redact)
         try:
             async with asyncio.timeout(START_SECONDS):
                 await agent._open_session(checkout, choice, earlier)
@@ -161,7 +125,8 @@ class Agent:
             if isinstance(error, asyncio.CancelledError):
                 raise
             raise failure from error
-        log.info("agent_started", agent=launch.name, pid=process.pid, seconds=round(time.monotonic() - began, 2))
+        seconds = round(time.monotonic() - process.began, 2)
+        log.info("agent_started", agent=process.launch.name, pid=process.pid, seconds=seconds)
         return agent
 
     async def _open_session(self, checkout: Path, choice: Choice, earlier: str | None) -> None:
@@ -220,30 +185,21 @@ class Agent:
     @property
     def alive(self) -> bool:
         """Whether the process still runs."""
-        return self._process.returncode is None
+        return self._process.status is None
 
     async def close(self) -> None:
         """Kills the agent and all it started."""
-        await self._confinement.end(self._process)
+        await self._process.close()
         await self._connection.close()
-        self._draining.cancel()
-        await asyncio.gather(self._draining, return_exceptions=True)
-        # The transport keeps its pipes until something outside closes the other ends.
-        self._process._transport.close()  # type: ignore[attr-defined]
-
-    async def _drain(self, stderr: asyncio.StreamReader) -> None:
-        while data := await stderr.read(16 * 1024):
-            self._stderr.add(data)
 
     async def _failure(self, error: BaseException, verb: str) -> AgentFailed:
         """A sentence about `error`: which agent, how it ended, the last of what it wrote to stderr."""
         if isinstance(error, AgentFailed):
             return error
         if isinstance(error, ConnectionError):  # it has gone or is going: its last words and status are near
-            await exited(self._process, 1.0)
-            await asyncio.wait({self._draining}, timeout=0.5)
+            await self._process.gone()
         name = self._launch.name
-        status = self._process.returncode
+        status = self._process.status
         remedy = "Check its installation and its settings where the task runs, then retry."
         if verb == BROKE_OFF:
             remedy = "Write again: the agent is started anew for the next turn."
@@ -262,64 +218,6 @@ class Agent:
             how = f"it was ended by signal {-status}"
         else:
             how = f"it ended with exit status {status}"
-        said = self._redact(" / ".join(self._stderr.text().strip().splitlines()[-8:]))[-800:]
+        said = self._redact(self._process.last_words())[-LAST_WORDS_CHARACTERS:]
         last_words = f" Its last words: {said}" if said else " It wrote nothing to its error output."
         return AgentFailed(f"The agent {name!r} {verb}: {self._redact(how)[:500]}.{last_words}", remedy)
-
-
-class AgentHost:
-    """Has one agent at a time, and starts a new one when the last is gone."""
-
-    def __init__(
-        self,
-        name: str,
-        checkout: Path,
-        home: Path,
-        redact: Callable[[str], str],
-        permissions: str = "all",
-        *,
-        choice: Choice = NO_CHOICE,
-        access: ModelAccess | None = None,
-        confinement: Confinement | None = None,
-    ) -> None:
-        self._confinement = confinement or Confinement()
-        self._permissions = permissions
-        self._name = name
-        self._checkout = checkout
-        self._home = home
-        self._redact = redact
-        self._choice = choice
-        self._access = access
-        self._agent: Agent | None = None
-        self._earlier: str | None = None
-
-    async def ensure(self) -> Agent:
-        """The running agent, or a new one that goes on where the last was; AgentFailed when it cannot be started."""
-        if self._agent is not None and not self._agent.alive:
-            await self.discard()
-        if self._agent is None:
-            launch = launch_of(self._name, self._home, self._permissions, access=self._access, model=self._choice.model)
-            self._write(launch.setup.files)
-            self._agent = await Agent.start(
-                launch,
-                self._checkout,
-                self._redact,
-                choice=self._choice,
-                earlier=self._earlier,
-                confinement=self._confinement,
-            )
-        return self._agent
-
-    def _write(self, files: Mapping[str, str]) -> None:
-        """Files below HOME, which are the agent's user's: written as that user, readable by it alone."""
-        for name, text in files.items():
-            script = 'umask 077; mkdir -p -- "$(dirname -- "$1")" && cat > "$1"'
-            self._confinement.script(script, str(self._home / name), stdin=text)
-
-    async def discard(self) -> None:
-        """Kills the agent, if there is one; the next turn gets a new one."""
-        agent, self._agent = self._agent, None
-        if agent is not None:
-            # Of a session that was never prompted there is nothing to go on with.
-            self._earlier = None if agent.fresh or self._name in FORGETFUL else agent.session_id
-            await agent.close()

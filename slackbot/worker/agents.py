@@ -14,11 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slackbot.worker.acp_session import AgentFailed
+from slackbot.core.errors import DevflowError
 from slackbot.worker.agent_setup import PROVIDERS_OF, ModelAccess, Setup, setup_of
 from slackbot.worker.outbound import proxy_variables
-
-__all__ = ["AgentFailed", "Launch", "launch_of", "mode_preference"]
 
 SHELL = "shell"
 
@@ -52,10 +50,24 @@ ASKS: dict[str, tuple[str, ...]] = {
 _INHERITED = ("LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "DEVFLOW_TASK_ID")
 """DEVFLOW_TASK_ID is how a local task's supervisor finds what its worker left behind; it is no secret."""
 
-
 FORGETFUL = frozenset({"gemini"})
 """Agents that may take up the session of a process that was killed, and know nothing of it then (Gemini CLI 0.61): they
 begin anew and are told what was said."""
+
+
+class AgentFailed(DevflowError):
+    """The agent is missing, broke off, or spoke what is not ACP."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person or a rule chose for the session; None = DevFlow's or the agent's own choice."""
+
+    model: str | None = None
+    mode: str | None = None
+
+
+NO_CHOICE = Choice()
 
 
 @dataclass(frozen=True)

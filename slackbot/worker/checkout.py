@@ -16,10 +16,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from slackbot.core.errors import PermanentError
-from slackbot.worker.files import OUTSIDE_VERSION_CONTROL
 from slackbot.worker.git import Credentials, Git, GitFailed, Person
 from slackbot.worker.leftovers import Leftovers
-from slackbot.worker.place import CheckoutBroken, Place
+from slackbot.worker.place import OUTSIDE_VERSION_CONTROL, CheckoutBroken, Place
 from slackbot.worker_protocol import SessionInfo
 
 CLONE_DEPTH = 100

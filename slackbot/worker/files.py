@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import structlog
 from acp import image_block, resource_link_block, text_block
@@ -24,15 +24,11 @@ from acp import image_block, resource_link_block, text_block
 from slackbot.core.attachments import safe_name
 from slackbot.core.errors import DevflowError, PermanentError
 from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, patiently
+from slackbot.worker.place import ATTACHMENTS, SHOW, Place
 from slackbot.worker_protocol import MAX_FILE_BYTES, TurnWork
-
-if TYPE_CHECKING:
-    from slackbot.worker.place import Place
 
 log = structlog.get_logger()
 
-ATTACHMENTS, SHOW = ".devflow/attachments", ".devflow/show"
-OUTSIDE_VERSION_CONTROL = (f"/{ATTACHMENTS}/", f"/{SHOW}/")
 MAX_SHOWN = 5
 """Files shown in one turn; more are named in the answer."""
 MAX_LOOKED_AT = 50

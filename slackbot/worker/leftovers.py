@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import structlog
 
-from slackbot.worker.files import OUTSIDE_VERSION_CONTROL
 from slackbot.worker.git import Git, GitFailed
-from slackbot.worker.place import Place
+from slackbot.worker.place import OUTSIDE_VERSION_CONTROL, Place
 
 log = structlog.get_logger()
 

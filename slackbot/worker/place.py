@@ -13,6 +13,10 @@ from pathlib import Path
 from slackbot.core.errors import DevflowError
 from slackbot.worker.confinement import Confinement, ScriptFailed
 
+ATTACHMENTS, SHOW = ".devflow/attachments", ".devflow/show"
+"""In the checkout: what came with a prompt, and what the agent wants to show."""
+OUTSIDE_VERSION_CONTROL = (f"/{ATTACHMENTS}/", f"/{SHOW}/")
+
 
 class CheckoutBroken(DevflowError):
     """The agent left something behind that git cannot take over."""

@@ -12,14 +12,14 @@ import re
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import structlog
 
-from slackbot.core.errors import DevflowError
 from slackbot.worker.checkout import Checkout
 from slackbot.worker.git import Credentials, Git, GitFailed
-from slackbot.worker.guarded_files import guarded, named
+from slackbot.worker.guarded_files import named
+from slackbot.worker.push_words import NeedsLeave, NotPushed, remedy, said
+from slackbot.worker.takeover import PLAIN, Takeover
 
 log = structlog.get_logger()
 
@@ -33,21 +33,12 @@ TURN_TRAILER = "DevFlow-Turn"
 """Names the turn in the message of the commit that DevFlow makes of it."""
 LOOKED_AT = 200
 """So many commits back a turn's commit is looked for."""
-_PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv")
 
 Leave = Callable[[list[str], str], Awaitable[bool]]
 """Asks a person: the files, and the change as a diff."""
 
 TokenSource = Callable[[bool], Awaitable[Credentials]]
 """Gives credentials; True asks for new ones because the last were refused."""
-
-
-class NotPushed(DevflowError):
-    """The commits are in the checkout and not on the branch."""
-
-
-class NeedsLeave(NotPushed):
-    """They change files that need a person's yes, and nobody said it."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +60,7 @@ class Publisher:
         self._checkout = checkout
         self._origin = checkout.origin
         self._token = token
+        self._takeover = Takeover(checkout)
         self._pushed_to = checkout.remote_ref
 
     async def clone(self) -> None:
@@ -82,7 +74,7 @@ class Publisher:
                     f"The branch {branch} is not in the repository (any more).", "Start a new session."
                 ) from failure
             raise NotPushed(
-                f"The repository could not be cloned: {_said(failure.output)}",
+                f"The repository could not be cloned: {said(failure.output)}",
                 "Check that the GitHub App may read it, then retry.",
             ) from failure
 
@@ -103,9 +95,9 @@ class Publisher:
                 f"({checkout.synced[:10]}), so pushing it would need force, which DevFlow never uses.",
                 f"Ask the agent to check out {checkout.name} and to bring its changes there.",
             )
-        await self._take_over(head)
-        names = await self._guarded(head)
-        if names and (leave is None or not await leave(names, await self._diff(names, head))):
+        await self._takeover.take(head)
+        names = await self._takeover.guarded_files(head)
+        if names and (leave is None or not await leave(names, await self._takeover.diff(names, head))):
             raise NeedsLeave(
                 f"Nothing was pushed: the new commits change files that need a person's yes ({named(names)}).",
                 "The commits are kept. Write again to be asked once more, or tell the agent to take them back.",
@@ -142,10 +134,10 @@ class Publisher:
         before the checkout goes away. Files that need a person's yes stay as they were."""
         ref = f"{self._checkout.remote_ref}-unsaved-{head[:10]}"
         name = ref.removeprefix("refs/heads/")
-        await self._take_over(head)
-        names = await self._guarded(head)
+        await self._takeover.take(head)
+        names = await self._takeover.guarded_files(head)
         if names:
-            head = await self._without(names, head)
+            head = await self._takeover.without(names, head)
         if not await self._push(head, ref, ref):
             raise NotPushed(f"The branch {name} already exists with other commits.")
         return name
@@ -166,61 +158,6 @@ class Publisher:
 
     # -- steps --------------------------------------------------------------------------------------
 
-    async def _take_over(self, head: str) -> None:
-        """Reads the checkout's new commits into the bare repository, every object checked."""
-        bundle = await self._checkout.bundle(head)
-        if bundle is not None:
-            try:
-                pack = await asyncio.to_thread(_pack_of, bundle)
-                # What fetch.fsckObjects does elsewhere; git before 2.46 skips it for bundles.
-                await self._origin("index-pack", "--strict", "--fix-thin", "--stdin", stdin=pack)
-            except GitFailed as failure:
-                raise NotPushed(
-                    f"Nothing was pushed: git found the new commits to be malformed ({_said(failure.output)}).",
-                    "Ask the agent to make its commits again with plain git.",
-                ) from failure
-            finally:
-                for path in self._checkout.place.scratch.glob("turn.*"):
-                    path.unlink(missing_ok=True)
-        await self._origin("update-ref", "refs/devflow/turn", head)
-
-    async def _guarded(self, head: str) -> list[str]:
-        """The files that need a yes and that `head` changes; what it took over from the base is none of them."""
-        found = guarded(await self._changed(self._checkout.synced, head))
-        if not found or (await self._origin.run("rev-parse", "--verify", "--quiet", self._checkout.base))[0] != 0:
-            return found
-        own = set(await self._changed(self._checkout.base, head))
-        return [name for name in found if name in own]
-
-    async def _changed(self, before: str, after: str) -> list[str]:
-        listing = await self._origin("diff", "--name-only", "-z", *_PLAIN, before, after)
-        return [name for name in listing.split("\0") if name]
-
-    async def _diff(self, names: list[str], head: str) -> str:
-        literal = [f":(literal){name}" for name in names]
-        return await self._origin("diff", *_PLAIN, self._checkout.synced, head, "--", *literal)
-
-    async def _without(self, names: list[str], head: str) -> str:
-        """A commit on the branch's head with the files of `head`, but for `names`, which stay as they were."""
-        index = self._checkout.place.scratch / "index"
-        index.unlink(missing_ok=True)
-        origin, before = replace(self._origin, index=index, work_tree=index.parent), self._checkout.synced
-        await origin("read-tree", head)
-        for name in names:
-            entry = (await origin("ls-tree", "-z", before, "--", f":(literal){name}")).rstrip("\0")
-            mode, _, sha = entry.partition("\t")[0].split() if entry else ("", "", "")
-            if entry:
-                await origin("update-index", "--add", "--cacheinfo", f"{mode},{sha},{name}")
-            else:
-                await origin("update-index", "--force-remove", "--", name)
-        tree = (await origin("write-tree")).strip()
-        message = (
-            f"Save unfinished work\n\nWithout what needs a person's yes: {named(names)}.\n\nDevFlow-Saved: unasked\n"
-        )
-        commit = await origin("commit-tree", tree, "-p", before, "-F", "-", stdin=message.encode())
-        await origin("update-ref", "refs/devflow/turn", commit.strip())
-        return commit.strip()
-
     async def _push(self, commit: str, ref: str, own: str) -> bool:
         """True when `ref` on the host is at `commit` (`own`: its name here); False when it has moved on."""
         refused_once = False
@@ -237,16 +174,16 @@ class Publisher:
             if "[rejected]" in verdict or _RACE.search(errors):
                 return False
             if "[remote rejected]" in verdict:
-                raise NotPushed(f"GitHub refused the push: {_said(errors, verdict)}", _remedy(errors + verdict))
+                raise NotPushed(f"GitHub refused the push: {said(errors, verdict)}", remedy(errors + verdict))
             unauthorized = re.search(r"Authentication failed|could not read (Username|Password)|error: 40[13]", errors)
             if unauthorized and refused_once:
                 break
             refused_once = unauthorized is not None
-            log.info("push_repeated", attempt=attempt + 1, why=_said(errors))
+            log.info("push_repeated", attempt=attempt + 1, why=said(errors))
             if not refused_once and attempt + 1 < PUSH_ATTEMPTS:
                 await asyncio.sleep(RETRY_SECONDS * 2**attempt)
         raise NotPushed(
-            f"The push did not succeed: {_said(errors)}",
+            f"The push did not succeed: {said(errors)}",
             "The commits are kept; write again, or press Retry, to push them with the next turn.",
         )
 
@@ -288,7 +225,7 @@ class Publisher:
         return await self._counted(before, pushed)
 
     async def _counted(self, before: str, pushed: str) -> Published:
-        listing = await self._origin("diff", "--numstat", "-z", *_PLAIN, before, pushed)
+        listing = await self._origin("diff", "--numstat", "-z", *PLAIN, before, pushed)
         rows = [row.split("\t") for row in listing.split("\0") if row]
         added, removed = (sum(int(row[column]) for row in rows if row[column] != "-") for column in (0, 1))
         base_sha = (await self._origin("rev-parse", "--verify", f"{before}^{{commit}}")).strip()
@@ -299,33 +236,3 @@ class Publisher:
         if status not in (0, 1):
             raise GitFailed("merge-base", status, errors)
         return status == 0
-
-
-def _pack_of(bundle: Path) -> Path:
-    """The pack inside a bundle: all that follows the empty line (https://git-scm.com/docs/gitformat-bundle)."""
-    pack = bundle.with_suffix(".pack")
-    with bundle.open("rb") as source, pack.open("wb") as target:
-        while source.readline() not in (b"\n", b""):
-            pass
-        shutil.copyfileobj(source, target)
-    return pack
-
-
-def _said(errors: str, verdict: str = "") -> str:
-    """What the other side said, in one line and bounded."""
-    lines = [re.sub(r"^(remote|fatal|error):\s*", "", line).strip() for line in errors.splitlines()]
-    reason = re.search(r"\(([^()]*)\)\s*$", verdict)
-    told = [line for line in lines if line and not line.startswith(("To http", "hint:", "!", "failed to push"))]
-    return "; ".join([*dict.fromkeys(told), *([reason[1]] if reason else [])])[:600] or "git gave no reason"
-
-
-def _remedy(text: str) -> str:
-    if "workflow" in text:
-        return (
-            "Give the GitHub App the permission to write workflows, or ask the agent to leave .github/workflows alone."
-        )
-    if "protected branch" in text.lower() or "GH006" in text or "GH013" in text:
-        return "Ask an administrator of the repository to let the GitHub App push to this branch."
-    if "GH001" in text or "large" in text.lower():
-        return "Ask the agent to take the large file out of its commits."
-    return "The commits are kept; once the cause is mended, write again to push them."

@@ -14,7 +14,8 @@ from typing import Any, Literal, TypeVar
 import structlog
 
 from slackbot.core.errors import DevflowError
-from slackbot.worker.agent import Agent, AgentHost, PromptResult
+from slackbot.worker.agent import Agent, PromptResult
+from slackbot.worker.agent_host import AgentHost
 from slackbot.worker.agents import AgentFailed
 from slackbot.worker.checkout import Checkout
 from slackbot.worker.editor import Editor

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from slackbot.worker.files import SHOW
 from slackbot.worker.output import cut, readable
+from slackbot.worker.place import SHOW
 from slackbot.worker_protocol import EarlierTurn, SessionInfo, TurnWork, UndoWork
 
 SUBJECT_CHARACTERS = 72

@@ -15,7 +15,8 @@ import structlog
 from slackbot.core.errors import DevflowError
 from slackbot.worker.checkout import Checkout
 from slackbot.worker.git import Git, GitFailed
-from slackbot.worker.publish import Leave, NotPushed, Published, Publisher
+from slackbot.worker.publish import Leave, Published, Publisher
+from slackbot.worker.push_words import NotPushed
 from slackbot.worker_protocol import UndoWork
 
 log = structlog.get_logger()

@@ -35,7 +35,8 @@ class RealAgent:
     model: str
     program: str
     loads: bool = True
-    """Whether it can take up the session of a process that was killed. Gemini CLI answers "Internal error"."""
+    """Whether it takes up the session of a process that was killed. Gemini CLI may know nothing of it then
+    (`agents.FORGETFUL`), so it is started anew."""
 
     def edit(self, cwd: str) -> UseTool:
         path = f"{cwd}/made.txt"

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from acp.schema import PermissionOption, ToolCallUpdate
 
-from slackbot.worker.acp_session import AgentFailed, Choice
-from slackbot.worker.agent import Agent, AgentHost
+from slackbot.worker.agent import Agent
+from slackbot.worker.agent_host import AgentHost
 from slackbot.worker.agent_setup import ModelAccess
+from slackbot.worker.agents import AgentFailed, Choice
 from slackbot.worker.progress import TurnView
 from tests.agents.conftest import WRITTEN, Model, RealAgent
 from tests.fakes.model_server import KEYS, ModelServer, model_server
@@ -86,18 +87,19 @@ async def test_it_asks_and_does_only_what_is_allowed(agent: RealAgent, tmp_path:
 @pytest.mark.timeout(300)
 async def test_it_goes_on_after_its_process_was_killed(agent: RealAgent, tmp_path: Path) -> None:
     """The next prompt finds the earlier session in its state, resumed or loaded and not told all again, with the
-    mode set anew; its model sees the first prompt."""
+    mode set anew; its model sees the first prompt. Who cannot do that begins anew, to be told of it."""
     async with hosted(agent, tmp_path, "all") as (host, server, _):
         first = await host.ensure()
         await prompted(first, "PLAY-1-TALK: the word is heliotrope")
         os.killpg(os.getpgid(first._process.pid), signal.SIGKILL)
-        await asyncio.wait_for(first._process.wait(), SECONDS)
+        await asyncio.wait_for(first._process.gone(), SECONDS)
+        assert not first.alive
         second = await host.ensure()
         assert second is not first
-        # Fresh means that the next turn tells it what was said before.
-        assert not (second.fresh and agent.loads)
+        # Where it is fresh the next turn tells it what was said before.
+        assert second.fresh is not agent.loads
         assert await prompted(second, "PLAY-2-TALK: which word?") == "Still here, and I remember."
-        assert ("heliotrope" in server.calls[-1].text) is not second.fresh
+        assert ("heliotrope" in server.calls[-1].text) is agent.loads
 
 
 @pytest.mark.timeout(300)

@@ -42,6 +42,8 @@ async def test_an_agent_at_work(agent: RealAgent, tmp_path: Path) -> None:
             stop_sessions_at_end=True,
             DEVFLOW_RECONCILE_SECONDS="1",
             DEVFLOW_AGENT=agent.name,
+            # Nobody is there to be asked (`edits` is what local tasks have else).
+            DEVFLOW_PERMISSIONS="all",
             **keys(agent, server),
         )
         ada = world.someone("ada")

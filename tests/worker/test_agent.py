@@ -12,8 +12,11 @@ import pytest
 from acp.schema import PermissionOption, ToolCallUpdate
 
 from slackbot.worker import agent as agent_module
-from slackbot.worker.agent import Agent, AgentHost
-from slackbot.worker.agents import AgentFailed, launch_of, mode_preference
+from slackbot.worker.agent import Agent
+from slackbot.worker.agent_host import AgentHost
+from slackbot.worker.agent_process import AgentProcess
+from slackbot.worker.agents import AgentFailed, Launch, launch_of, mode_preference
+from slackbot.worker.confinement import Confinement
 from slackbot.worker.progress import TurnView
 
 SCRIPT = Path(__file__).with_name("scripted_agent.py")
@@ -29,10 +32,15 @@ def same(text: str) -> str:
     return text
 
 
+async def started_agent(launch: Launch, checkout: Path) -> Agent:
+    """The process, and an open session with it."""
+    return await Agent.open(await AgentProcess.start(launch, checkout, Confinement()), checkout, same)
+
+
 @pytest.fixture
 async def started(tmp_path: Path) -> AsyncIterator[Agent]:
     """A scripted agent with a session."""
-    agent = await Agent.start(launch_of(command_line(), tmp_path), tmp_path, same)
+    agent = await started_agent(launch_of(command_line(), tmp_path), tmp_path)
     yield agent
     await agent.close()
 
@@ -175,7 +183,7 @@ async def test_an_agent_that_does_not_start(
     if how == "mute":
         monkeypatch.setattr(agent_module, "START_SECONDS", 0.3)
     with pytest.raises(AgentFailed) as failure:
-        await Agent.start(launch_of(command_line(how), tmp_path), tmp_path, same)
+        await started_agent(launch_of(command_line(how), tmp_path), tmp_path)
     assert said in str(failure.value)
 
 
@@ -208,7 +216,7 @@ def test_policies() -> None:
 
 async def test_close_leaves_nothing(tmp_path: Path) -> None:
     """Children of the agent end with it, also those in a session of their own."""
-    agent = await Agent.start(launch_of(command_line(), tmp_path), tmp_path, same)
+    agent = await started_agent(launch_of(command_line(), tmp_path), tmp_path)
     view = TurnView(same)
     code = (
         "import subprocess; a = subprocess.Popen(['sleep', '600']); "

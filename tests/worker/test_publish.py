@@ -14,7 +14,8 @@ from slackbot.worker import publish as publish_module
 from slackbot.worker.checkout import Checkout, url_prefix
 from slackbot.worker.git import Credentials, Git
 from slackbot.worker.place import CheckoutBroken, Place
-from slackbot.worker.publish import NeedsLeave, NotPushed, Published, Publisher
+from slackbot.worker.publish import Published, Publisher
+from slackbot.worker.push_words import NeedsLeave, NotPushed
 from slackbot.worker.undo import CannotUndo, undo
 from slackbot.worker_protocol import UndoWork
 from tests.worker.conftest import BRANCH, session_info
