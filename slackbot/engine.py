@@ -65,8 +65,12 @@ class PerformsEffects(Protocol):
         """Whether a prompt that waits or is in work has no mark yet, as far as this process knows."""
         ...
 
-    async def mark(self, session: Session) -> None:
-        """Puts the marks on prompts that wait or are in work; may be repeated."""
+    async def mark(self, session: Session) -> frozenset[str]:
+        """Puts the marks on prompts that wait or are in work, and says which turns these are; may be repeated."""
+        ...
+
+    async def mark_over(self, session: Session, turn_ids: frozenset[str]) -> None:
+        """Puts the last mark on those of them that have ended since."""
         ...
 
 
@@ -363,7 +367,7 @@ class Engine:
                 return None
             if name == "thread" and not marked:
                 marked = True
-                await self._mark(session)
+                session = await self._mark(session) or session
             effects = [
                 effect
                 for effect in owed(session)
@@ -435,11 +439,18 @@ class Engine:
             # The session moved on while this was performed (stopped, forgotten): what it owes now says the rest.
             log.info("outcome_late", session_id=session.session_id, effect=type(effect).__name__, why=error.summary)
 
-    async def _mark(self, session: Session) -> None:
+    async def _mark(self, session: Session) -> Session | None:
+        """Marks what waits; the session as it is after that, or None where it was not read again."""
         try:
-            await self._performer.mark(session)
+            turn_ids = await self._performer.mark(session)
+            # Another replica may have brought one to its end between our reading of it and our mark.
+            read_again = await self.load(session.session_id) if turn_ids else None
+            if read_again is not None:
+                await self._performer.mark_over(read_again, turn_ids)
         except DevflowError as error:
             log.info("mark_postponed", session_id=session.session_id, why=error.summary)
+            return None
+        return read_again
 
     def _drew_over(self, session: Session) -> bool:
         """Whether the store says that the card is as it should be, but this process last drew it otherwise."""

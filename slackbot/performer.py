@@ -120,9 +120,13 @@ class Performer:
     def owes_marks(self, session: Session) -> bool:
         return self._writer.owes_marks(session)
 
-    async def mark(self, session: Session) -> None:
-        """Eyes on every prompt that is stored and not ended."""
-        await self._writer.mark(session)
+    async def mark(self, session: Session) -> frozenset[str]:
+        """Eyes on every prompt that is stored and not ended; the turns so marked."""
+        return await self._writer.mark(session)
+
+    async def mark_over(self, session: Session, turn_ids: frozenset[str]) -> None:
+        """The last mark on those that ended while they were marked; see `ThreadWriter.mark_over`."""
+        await self._writer.mark_over(session, turn_ids)
 
     async def post_answer(self, session: Session, turn: Turn, *, full_text: str | None, look_first: bool) -> str:
         """An answer ahead of its being stored; see `ThreadWriter.post_answer`."""

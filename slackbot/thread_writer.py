@@ -65,10 +65,21 @@ class ThreadWriter:
     def owes_marks(self, session: Session) -> bool:
         return session.thread.lost is None and any(True for _ in self._unmarked(session))
 
-    async def mark(self, session: Session) -> None:
-        """Eyes on every prompt that is stored and not ended; harmless where they are already."""
-        for turn in list(self._unmarked(session)):
+    async def mark(self, session: Session) -> frozenset[str]:
+        """Eyes on every prompt that is stored and not ended; harmless where they are already. The turns so marked."""
+        unmarked = self._unmarked(session)
+        for turn in unmarked:
             await self._mark_turn(session, turn)
+        return frozenset(turn.turn_id for turn in unmarked)
+
+    async def mark_over(self, session: Session, turn_ids: frozenset[str]) -> None:
+        """Right after `mark`: those of its turns that ended meanwhile, by way of another process, get their last mark.
+
+        Else the eyes, or the hourglass, may have come after that process took them away.
+        """
+        for turn in session.history:
+            if turn.turn_id in turn_ids and turn.state.is_ended:
+                await self._mark_turn(session, turn)
 
     def _unmarked(self, session: Session) -> list[Turn]:
         return [
@@ -88,7 +99,7 @@ class ThreadWriter:
         known = self._marked.get((session.session_id, turn.turn_id))
         channel_id, mark = session.thread.channel_id, mark_of(session, turn)
         # What was read of the session may be older than what is marked; a mark never goes back.
-        if turn.prompt_ts is None or _rank(known) > _rank(mark):
+        if turn.prompt_ts is None or _rank(known) > _rank(mark) or _is_run_again(session, turn):
             return
         try:
             await self._chat.add_reaction(channel_id, turn.prompt_ts, mark)
@@ -305,11 +316,30 @@ def _stale_marks(session: Session, turn: Turn, known: str | None) -> set[str]:
     stale = {MARKS[other.state] for other in session.history if other.prompt_ts == turn.prompt_ts}
     if turn.state.is_ended:
         stale.add(MARKS[TurnState.QUEUED])
-    # Another process may have seen it wait. One that was taken at once never did.
-    waited = known is None and turn.claimed_at is not None and turn.claimed_at - turn.prompted_at > 1
-    if known == WAITS or waited or (known is None and turn.state.is_ended and turn.claimed_at is None):
+    # Unknown: another process, or this one before it died, may have seen it wait.
+    if known == WAITS or (known is None and _may_have_waited(session, turn)):
         stale.add(WAITS)
     return stale - {mark}
+
+
+def _may_have_waited(session: Session, turn: Turn) -> bool:
+    """Whether anything else was in work between the prompt and its turn; seconds are all that is stored of it."""
+    if turn.claimed_at is None and turn.state.is_ended:
+        return True
+    work = turn.joined_to or turn.turn_id
+    return any(
+        other.claimed_at is not None
+        and (turn.claimed_at is None or other.claimed_at <= turn.claimed_at)
+        and (other.responded_at is None or other.responded_at >= turn.prompted_at)
+        for other in session.history
+        if (other.joined_to or other.turn_id) != work
+    )
+
+
+def _is_run_again(session: Session, turn: Turn) -> bool:
+    """Whether a later turn has the same prompt: the mark on its message is that one's."""
+    latest = next((each for each in reversed(session.history) if each.prompt_ts == turn.prompt_ts), turn)
+    return latest.turn_id != turn.turn_id
 
 
 def _payload(message: Message) -> dict[str, object]:

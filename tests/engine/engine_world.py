@@ -187,9 +187,12 @@ class Mortal:
     def owes_marks(self, session: Session) -> bool:
         return self.died_of is None and self._inner.owes_marks(session)
 
-    async def mark(self, session: Session) -> None:
+    async def mark(self, session: Session) -> frozenset[str]:
+        return await self._inner.mark(session) if self.died_of is None else frozenset()
+
+    async def mark_over(self, session: Session, turn_ids: frozenset[str]) -> None:
         if self.died_of is None:
-            await self._inner.mark(session)
+            await self._inner.mark_over(session, turn_ids)
 
 
 def observation(session_id: str, launch: int, arn: str = "arn:orphan", **facts: Any) -> TaskObservation:

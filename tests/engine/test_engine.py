@@ -309,8 +309,10 @@ class Held:
     def owes_marks(self, session: Session) -> bool:
         return False
 
-    async def mark(self, session: Session) -> None:
-        return None
+    async def mark(self, session: Session) -> frozenset[str]:
+        return frozenset()
+
+    async def mark_over(self, session: Session, turn_ids: frozenset[str]) -> None: ...
 
 
 async def test_what_another_replica_may_have_tried_is_looked_up(world: EngineWorld) -> None:

@@ -48,7 +48,10 @@ class Idle:
     def owes_marks(self, session: Session) -> bool:
         return False
 
-    async def mark(self, session: Session) -> None: ...
+    async def mark(self, session: Session) -> frozenset[str]:
+        return frozenset()
+
+    async def mark_over(self, session: Session, turn_ids: frozenset[str]) -> None: ...
 
 
 class World:
