@@ -148,7 +148,8 @@ class EditorProxy:
         while self._open.get(key):
             changed = self._changed(session_id)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await changed.wait()
             try:
                 session = await self._load(session_id)
             except TemporaryError:

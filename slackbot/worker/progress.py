@@ -226,10 +226,11 @@ class Reporter:
         sent_at = time.monotonic()
         pause = 0.0
         while True:
+            # No asyncio.wait_for: that of Python 3.11 loses a cancel that comes together with the change.
+            # https://github.com/python/cpython/issues/86296
             with suppress(TimeoutError):
-                await asyncio.wait_for(
-                    self._view.changed.wait(), max(0.0, sent_at + PROGRESS_SECONDS - time.monotonic())
-                )
+                async with asyncio.timeout(max(0.0, sent_at + PROGRESS_SECONDS - time.monotonic())):
+                    await self._view.changed.wait()
                 await asyncio.sleep(max(0.0, sent_at + pause - time.monotonic()))
             self._view.changed.clear()
             sent_at, pause = time.monotonic(), CHANGE_SECONDS
