@@ -19,6 +19,7 @@ CANCEL_PATH = TURN_PATH + "/cancel"
 ANSWER_PATH = TURN_PATH + "/answer"
 PERMISSION_PATH = TURN_PATH + "/permission"
 FILE_PATH = TURN_PATH + "/files/{number}"
+PUSHING_PATH = TURN_PATH + "/pushing"
 SHOWN_PATH = TURN_PATH + "/shown"
 GITHUB_TOKEN_PATH = "/worker/v1/github-token"  # noqa: S105  a path, not a token
 STAY_PATH = "/worker/v1/stay"
@@ -124,12 +125,22 @@ class UndoWork(WireModel):
     commit_sha: str
 
 
+class Push(WireModel):
+    """POST turns/{id}/pushing, before commits go out that do not name their turn themselves: the branch goes from
+    `base_sha` to `head_sha`."""
+
+    head_sha: str = Field(pattern=r"^[0-9a-f]{40,64}$")
+    base_sha: str = Field(pattern=r"^[0-9a-f]{40,64}$")
+
+
 class TurnWork(WireModel):
     """Answer 200 to POST turns/next: one claimed turn."""
 
     turn_id: str
     retries: tuple[str, ...] = ()
     """The turns of the same prompt that an earlier launch worked on and nobody heard the end of."""
+    pushes: tuple[Push, ...] = ()
+    """What their workers said they were about to push."""
     prompt: str
     user_id: str
     user_name: str

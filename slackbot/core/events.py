@@ -420,6 +420,16 @@ class PermissionAsked(Event):
 
 
 @dataclass(frozen=True)
+class PushBegun(Event):
+    """The worker is about to bring the branch from `base_sha` to `head_sha`: should it die now, its commits tell."""
+
+    launch: int
+    turn_id: str
+    head_sha: str
+    base_sha: str
+
+
+@dataclass(frozen=True)
 class FileTaken(Event):
     """A file the agent shows is with Slack, where nobody sees it yet."""
 

@@ -127,6 +127,8 @@ class Turn:
     """Files the agent showed: `digest`, `name`, `file_id`, and `shared_at` once the thread has it."""
     waited_seconds: int = 0
     """How long the turn waited for answers to what the agent asked leave for."""
+    pushing: Mapping[str, str] | None = None
+    """`head_sha` and `base_sha` of the push its worker was about to make; gone once the turn ended well."""
     purpose: str | None = None
     """What of the pull request it is about: fix_checks, address_review or resolve_conflicts; absent on a prompt."""
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -410,10 +412,10 @@ class Session:
         )
 
 
-def tried_before(session: Session, turn: Turn) -> tuple[str, ...]:
+def tried_before(session: Session, turn: Turn) -> tuple[Turn, ...]:
     """The turns that `turn` tries again: of the same prompt, claimed by an earlier launch, of unknown end."""
     return tuple(
-        other.turn_id
+        other
         for other in session.history
         if other.turn_id != turn.turn_id
         and (other.prompt_ts, other.prompt) == (turn.prompt_ts, turn.prompt)

@@ -110,6 +110,8 @@ def end_turn(session: Session, event: ev.TurnEnded, now: int) -> Session:
             shortened=turn.shortened or shortened or event.shortened,
             base_sha=event.base_sha,
             held=event.held,
+            # A worker that could not push may have been heard by the host all the same.
+            pushing=turn.pushing if event.state is TurnState.FAILED else None,
         ),
     )
 
@@ -243,6 +245,13 @@ def answer_posted(session: Session, event: ev.AnswerPosted, now: int) -> Session
     if turn is None or turn.response_ts is not None:
         return session
     return joined_turns.told_together(session, turn, event.response_ts)
+
+
+def push_begun(session: Session, event: ev.PushBegun, now: int) -> Session:
+    turn = session.turn(event.turn_id)
+    if turn is None or turn.state is not TurnState.WORKING or turn.claimed_launch != event.launch:
+        raise IllegalTransition("This turn was never given to this worker, or is over.", "Ask for the next turn.")
+    return session.with_turn(replace(turn, pushing={"head_sha": event.head_sha, "base_sha": event.base_sha}))
 
 
 def file_taken(session: Session, event: ev.FileTaken, now: int) -> Session:

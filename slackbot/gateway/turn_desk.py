@@ -107,6 +107,11 @@ class TurnDesk:
             wait_seconds=self._limits_of(session.repository).permission_seconds,
         )
 
+    async def push_begun(self, identity: WorkerIdentity, turn_id: str, body: wp.Push) -> None:
+        """Stores what a turn is about to push, for the worker of another launch to find should this one die."""
+        event = ev.PushBegun(identity.launch, turn_id, body.head_sha, body.base_sha)
+        await self._engine.handle(identity.session_id, event)
+
     async def attached_file(self, identity: WorkerIdentity, turn_id: str, number: int) -> AsyncIterator[bytes]:
         """The bytes of the file `number` (from 0) that came with the prompt in work."""
         session, turn = await self._turn(identity, turn_id)

@@ -42,6 +42,7 @@ class WorkerApi:
         router.add_post(wp.ANSWER_PATH, self._answer)
         router.add_post(wp.PERMISSION_PATH, self._permission)
         router.add_get(wp.FILE_PATH, self._file, allow_head=False)
+        router.add_post(wp.PUSHING_PATH, self._pushing)
         router.add_post(wp.SHOWN_PATH, self._shown)
         router.add_post(wp.GITHUB_TOKEN_PATH, self._github_token)
         router.add_post(wp.LEAVING_PATH, self._leaving)
@@ -100,6 +101,11 @@ class WorkerApi:
             await response.write(piece)
         await response.write_eof()
         return response
+
+    async def _pushing(self, request: web.Request) -> web.Response:
+        identity = self._identity(request)
+        await self._turns.push_begun(identity, request.match_info["turn_id"], await _body(request, wp.Push))
+        return web.json_response({})
 
     async def _shown(self, request: web.Request) -> web.Response:
         identity = self._identity(request)

@@ -303,10 +303,11 @@ class WorkerDesk:
             name = (await self._chat.get_person(turn.user_id)).name
         except DevflowError:
             name = turn.user_id
-        turns = (turn, *joined_with(session, turn))
+        turns, tried = (turn, *joined_with(session, turn)), tried_before(session, turn)
         return wp.TurnWork(
             turn_id=turn.turn_id,
-            retries=tried_before(session, turn),
+            retries=tuple(each.turn_id for each in tried),
+            pushes=tuple(wp.Push.model_validate(each.pushing) for each in tried if each.pushing),
             prompt="\n\n".join([await self._whole_prompt(session, each) for each in turns]),
             user_id=turn.user_id,
             user_name=name,

@@ -30,6 +30,7 @@ from slackbot.worker_protocol import (
     NEXT_TURN_PATH,
     PERMISSION_PATH,
     PROGRESS_PATH,
+    PUSHING_PATH,
     READY_PATH,
     SESSION_PATH,
     SHOWN_PATH,
@@ -43,6 +44,7 @@ from slackbot.worker_protocol import (
     PermissionReply,
     Progress,
     ProgressReply,
+    Push,
     Ready,
     SessionInfo,
     Stay,
@@ -147,6 +149,10 @@ class GatewayClient:
     async def answer(self, turn_id: str, answer: Answer) -> None:
         """Hands the answer over; ToldToStop when nobody wants it."""
         await self._call("POST", _path(ANSWER_PATH, turn_id), answer, None)
+
+    async def pushing(self, turn_id: str, push: Push) -> None:
+        """Says what is about to be pushed."""
+        await self._call("POST", _path(PUSHING_PATH, turn_id), push, None)
 
     async def github_token(self) -> GithubToken:
         """A new token for the session's repository."""

@@ -37,6 +37,9 @@ LOOKED_AT = 200
 Leave = Callable[[list[str], str], Awaitable[bool]]
 """Asks a person: the files, and the change as a diff."""
 
+Announce = Callable[[str, str], Awaitable[None]]
+"""Hears what is about to be pushed: the commit, and where the branch stands before."""
+
 TokenSource = Callable[[bool], Awaitable[Credentials]]
 """Gives credentials; True asks for new ones because the last were refused."""
 
@@ -78,10 +81,13 @@ class Publisher:
                 "Check that the GitHub App may read it, then retry.",
             ) from failure
 
-    async def publish(self, head: str, leave: Leave | None = None) -> Published | None:
+    async def publish(
+        self, head: str, leave: Leave | None = None, announce: Announce | None = None
+    ) -> Published | None:
         """Pushes `head`, a commit of the checkout, to the working branch; None when there is nothing new.
 
         `leave` asks a person whether files that need a yes (`guarded_files`) may go out; None = nobody can be asked.
+        `announce` is told what is about to be pushed, so that somebody can look for it if this worker dies.
 
         When others pushed meanwhile, the commits are put on top of theirs and the checkout follows.
         NotPushed says what is in the way; the commits then stay for the next try.
@@ -105,6 +111,8 @@ class Publisher:
         ours = head
         for _ in range(PUSH_ATTEMPTS):
             before = await checkout.remote_head()
+            if announce is not None:
+                await announce(ours, before)
             if await self._push(ours, checkout.remote_ref, checkout.branch):
                 self._pushed_to = checkout.remote_ref
                 return await self._settle(ours, head, before)
@@ -151,6 +159,15 @@ class Publisher:
             if set(turns.split()) & set(turn_ids):
                 return sha
         return None
+
+    async def find_push(self, head_sha: str, base_sha: str) -> Published | None:
+        """What a push brought that was begun and not heard of again; None when it did not arrive."""
+        for sha in (head_sha, base_sha):
+            if (await self._origin.run("cat-file", "-e", f"{sha}^{{commit}}"))[0] != 0:
+                return None
+        if not await self._is_ancestor(head_sha, await self._checkout.remote_head()):
+            return None
+        return await self._counted(base_sha, head_sha)
 
     async def stat(self, commit: str) -> Published:
         """What one commit of the branch brought."""

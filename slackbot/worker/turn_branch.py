@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -20,12 +21,14 @@ from slackbot.worker.merging import Merge, NotMerged, abandon_merge, begin_merge
 from slackbot.worker.publish import Leave, Published, Publisher
 from slackbot.worker.turn_texts import EDITED_MESSAGE, commit_message, edited_text, undo_message
 from slackbot.worker.undo import undo
-from slackbot.worker_protocol import Answer, SessionInfo, TurnWork, UndoWork
+from slackbot.worker_protocol import Answer, Push, SessionInfo, TurnWork, UndoWork
 
 log = structlog.get_logger()
 
 AIM_SECONDS = 60.0
 """How long the gateway is asked where a turn's commits are to go."""
+ANNOUNCE_SECONDS = 20.0
+"""How long the gateway is told what is about to be pushed, before that is pushed all the same."""
 
 
 class TurnBranch:
@@ -149,17 +152,37 @@ class TurnBranch:
 
     async def done_before(self, work: TurnWork) -> Answer | None:
         """The answer for what an earlier worker had pushed when its own answer was lost: nothing is done again."""
-        commit = await self._publisher.find_turn(work.retries) if work.retries else None
-        if commit is None:
+        found = await self._found_pushed(work)
+        if found is None:
             return None
-        log.info("turn_found_pushed", turn_id=work.turn_id, commit_sha=commit)
-        found = await self._publisher.stat(commit)
+        log.info("turn_found_pushed", turn_id=work.turn_id, commit_sha=found.commit_sha)
+        commit = found.commit_sha[:10]
         return Answer(
             outcome="answered",
-            response=f"This was done already: the earlier try had pushed {commit[:10]} to {self._checkout.name} when "
+            response=f"This was done already: the earlier try had pushed {commit} to {self._checkout.name} when "
             "its answer was lost with the worker. Nothing was done again; write what is still to do.",
             **facts_of(found),
         )
+
+    async def _found_pushed(self, work: TurnWork) -> Published | None:
+        """By what was announced, for an agent's own commits name no turn; else by the trailer of the worker's."""
+        for push in work.pushes:
+            found = await self._publisher.find_push(push.head_sha, push.base_sha)
+            if found is not None:
+                return found
+        commit = await self._publisher.find_turn(work.retries) if work.retries else None
+        return await self._publisher.stat(commit) if commit is not None else None
+
+    async def _announce(self, turn_id: str, head_sha: str, base_sha: str) -> None:
+        """Tells the gateway what is about to be pushed. A bot that is down does not keep it from being pushed."""
+        push = Push(head_sha=head_sha, base_sha=base_sha)
+        deadline = time.monotonic() + ANNOUNCE_SECONDS
+        try:
+            await patiently(lambda: self._gateway.pushing(turn_id, push), deadline=deadline, what="pushing")
+        except (Fenced, ToldToStop):
+            raise
+        except DevflowError as error:
+            log.warning("push_not_announced", turn_id=turn_id, why=error.summary)
 
     async def published(
         self, work: TurnWork, response: str, usage: dict[str, int] | None, leave: Leave | None = None
@@ -169,10 +192,13 @@ class TurnBranch:
         try:
             if self.merge_begun is not None:
                 check_resolved(self._checkout, self.merge_begun)
+            own = await self._checkout.head()
             head, nested = await self._checkout.commit_leftovers(commit_message(work, self._redact))
             self.merge_begun = None
             await self.aim()
-            published = await self._publisher.publish(head, leave)
+            # A commit of the worker's names its turn; those of the agent do not.
+            announce = partial(self._announce, work.turn_id) if head == own else None
+            published = await self._publisher.publish(head, leave, announce)
         except (Fenced, ToldToStop):
             raise
         except DevflowError as failure:

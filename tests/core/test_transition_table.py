@@ -37,6 +37,7 @@ _MAKE: dict[type[ev.Event], Callable[[Session], list[ev.Event]]] = {
     ev.PermissionAnswered: lambda s: [ev.PermissionAnswered("p1", "a", "U1")],
     ev.PermissionShown: lambda s: [ev.PermissionShown("p1", "1.1")],
     ev.PermissionTold: lambda s: [ev.PermissionTold("p1")],
+    ev.PushBegun: lambda s: [ev.PushBegun(s.launch, turn.turn_id, "b" * 40, "a" * 40) for turn in s.history],
     ev.FileTaken: lambda s: [ev.FileTaken(s.launch, turn.turn_id, "d1", "a.png", "F1") for turn in s.history],
     ev.FileShared: lambda s: [ev.FileShared(s.launch, turn.turn_id, "d1") for turn in s.history],
     ev.PullRequestRequested: lambda s: [ev.PullRequestRequested("U1")],

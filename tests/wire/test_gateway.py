@@ -30,6 +30,7 @@ ENDPOINTS: list[tuple[str, str, dict[str, Any] | None]] = [
     ("POST", turn_path(wp.CANCEL_PATH, "C1:1.1"), None),
     ("POST", turn_path(wp.PERMISSION_PATH, "C1:1.1"), {"permission_id": "p", "options": []}),
     ("GET", turn_path(wp.FILE_PATH, "C1:1.1").replace("{number}", "0"), None),
+    ("POST", turn_path(wp.PUSHING_PATH, "C1:1.1"), {"head_sha": "b" * 40, "base_sha": "a" * 40}),
     ("POST", turn_path(wp.SHOWN_PATH, "C1:1.1"), {"some": "bytes"}),
     ("POST", wp.GITHUB_TOKEN_PATH, None),
     ("POST", wp.LEAVING_PATH, {"reason": "idle"}),
@@ -91,15 +92,41 @@ async def test_every_endpoint_refuses_the_worker_of_an_earlier_launch(
     assert thread.item()["status"] == "running"
 
 
+async def test_what_a_lost_worker_was_about_to_push_reaches_the_next_one(world: BotWorld) -> None:
+    """With the turn that tries it again; once that ended well it is kept no longer."""
+    ada = world.someone("ada")
+    thread = await ada.starts("demo/hello", "echo hi")
+    worker = await thread.worker()
+    work = await worker.next()
+    push = {"head_sha": "b" * 40, "base_sha": "a" * 40}
+    assert work["pushes"] == []
+    for _ in range(2):
+        assert await worker.call("POST", turn_path(wp.PUSHING_PATH, work["turn_id"]), push) == (200, {})
+    await worker.leaves("failure", "The machine went away.")
+    await thread.is_("error")
+    await thread.is_settled()
+    await ada.presses(thread, "Retry")
+    second = await thread.worker(2)
+    again = await second.next()
+    assert (again["retries"], again["pushes"]) == ([work["turn_id"]], [push])
+    assert await second.call("POST", turn_path(wp.PUSHING_PATH, again["turn_id"]), push) == (200, {})
+    status, _ = await worker.call("POST", turn_path(wp.PUSHING_PATH, again["turn_id"]), push)
+    assert status == 409
+    await second.answer(again["turn_id"])
+    await thread.is_settled()
+    assert ["pushing" in turn for turn in thread.turns()] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("path", "bodies"),
     [
         (wp.READY_PATH, [b"{", b"[]", b"1", b'{"editor_port": "door"}', b'{"editor_port": 0}', b"\xff\xfe"]),
         (PROGRESS, [b"{", b'{"text": null}', b'{"plan": [{"content": 1}]}', b'{"elapsed_seconds": -1}']),
         (ANSWER, [b"", b"{}", b'{"outcome": "perhaps"}', b'{"outcome": "answered", "usage": {"a\\nb": "x"}}']),
+        (turn_path(wp.PUSHING_PATH, "C1:1.1"), [b"{}", b'{"head_sha": "--all", "base_sha": "main"}']),
         (wp.LEAVING_PATH, [b"{}", b'{"reason": "bored"}', b'{"reason": ["idle"]}']),
     ],
-    ids=["ready", "progress", "answer", "leaving"],
+    ids=["ready", "progress", "answer", "pushing", "leaving"],
 )
 async def test_malformed_and_huge_bodies(world: BotWorld, path: str, bodies: list[bytes]) -> None:
     """400 with the place that is wrong, 413 beyond 4 MiB; nothing changed."""

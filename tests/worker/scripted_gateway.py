@@ -20,6 +20,7 @@ from slackbot.worker_protocol import (
     NEXT_TURN_PATH,
     PERMISSION_PATH,
     PROGRESS_PATH,
+    PUSHING_PATH,
     READY_PATH,
     SESSION_PATH,
     Answer,
@@ -28,6 +29,7 @@ from slackbot.worker_protocol import (
     Leaving,
     Progress,
     ProgressReply,
+    Push,
     SessionInfo,
     TurnWork,
     WireModel,
@@ -39,7 +41,7 @@ POLL_SECONDS = 0.3
 
 
 class ScriptedGateway:
-    """`turns` are handed out in order; `answers`, `progress`, `leaving` are what came in.
+    """`turns` are handed out in order; `answers`, `progress`, `pushes`, `leaving` are what came in.
 
     `status_of[NAME]` makes a call (session, next, progress, answer, ...) answer with that status instead,
     `once[NAME]` only the next one.
@@ -52,6 +54,7 @@ class ScriptedGateway:
         self.answers: list[tuple[str, Answer]] = []
         self.progress: list[tuple[str, Progress, float]] = []
         self.leaving: list[Leaving] = []
+        self.pushes: list[tuple[str, Push]] = []
         self.calls: list[str] = []
         self.cancel: set[str] = set()
         self.tells_cancel = False
@@ -71,6 +74,7 @@ class ScriptedGateway:
         app.router.add_post(PROGRESS_PATH, self._answer("progress", self._on_progress))
         app.router.add_post(CANCEL_PATH, self._watch_cancel)
         app.router.add_post(PERMISSION_PATH, self._ask)
+        app.router.add_post(PUSHING_PATH, self._answer("pushing", self._on_pushing))
         app.router.add_post(ANSWER_PATH, self._answer("answer", self._on_answer))
         app.router.add_post(LEAVING_PATH, self._answer("leaving", self._on_leaving))
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -157,6 +161,9 @@ class ScriptedGateway:
         turn_id = request.match_info["turn_id"]
         self.progress.append((turn_id, Progress.model_validate_json(request["body"]), time.monotonic()))
         return ProgressReply(cancel=turn_id in self.cancel, handle="handle-1")
+
+    def _on_pushing(self, request: web.Request) -> None:
+        self.pushes.append((request.match_info["turn_id"], Push.model_validate_json(request["body"])))
 
     async def _watch_cancel(self, request: web.Request) -> web.Response:
         if not self.tells_cancel:
