@@ -127,7 +127,7 @@ def open_desks(
         finder=finder,
         admission=admission,
         audit=audit,
-        forgetting=ForgetDesk(engine=engine, chat=chat, audit=audit),
+        forgetting=ForgetDesk(engine=engine, audit=audit),
         team_id=workspace.team_id,
         workspace_url=workspace.url,
         hosts=workspace.hosts,

@@ -7,6 +7,7 @@ whose outcomes come back as events. After a crash the reconciler visits what was
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import structlog
 
 from slackbot.core import events as ev
 from slackbot.core.deadlines import next_deadline
-from slackbot.core.effects import Effect, MakeBranch, RunTask, UpdateCard, is_lasting, owed
+from slackbot.core.effects import Effect, ForgetSession, MakeBranch, RunTask, UpdateCard, is_lasting, owed
 from slackbot.core.errors import DevflowError, IllegalTransition, NotFound, TemporaryError
 from slackbot.core.history_budget import fit
 from slackbot.core.item import BUDGET_BYTES, from_item, session_size_bytes, to_item
@@ -202,18 +203,25 @@ class Engine:
         if session.ecs_task_arn is not None or any(is_lasting(effect, session) for effect in owed(session)):
             raise TemporaryError("This session is still being brought to its end.", "Try again in a moment.")
 
-    async def forget(self, session_id: str) -> Session | None:
-        """Removes a session that is over; what it was, or None where there is none. Raises as `check_forgettable`."""
-        for _ in range(_MAX_RACES):
-            session = await self.load(session_id)
-            if session is None:
-                return None
-            self.check_forgettable(session)
-            if await self._store.delete(session_id, session.write_version):
-                self._told_cards.pop(session_id, None)
-                self._recollection.drop(session_id)
-                return session
-        raise TemporaryError("This session is being changed by too many at once.", "Try again in a moment.")
+    async def is_gone(self, session_id: str, *, within_seconds: float) -> bool:
+        """Whether the session is removed from the store, now or in this time."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + within_seconds
+        while await self.load(session_id) is not None:
+            if loop.time() >= ends_at:
+                return False
+            # Or by another replica, which nobody here hears of.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.changed(session_id).wait(), 0.2)
+        return True
+
+    async def _remove(self, session: Session) -> None:
+        """The last thing a session is owed is done; one that was written meanwhile is looked at again."""
+        if await self._store.delete(session.session_id, session.write_version):
+            self._told_cards.pop(session.session_id, None)
+            self._recollection.drop(session.session_id)
+            self._wake(session.session_id)
+            log.info("session_forgotten", session_id=session.session_id, user_id=session.forgotten_by)
 
     def visit(self, session_id: str) -> None:
         """Somebody thinks the session is owed something: look, and perform it."""
@@ -314,14 +322,17 @@ class Engine:
             # Under another's lease it may be performed there before it is here: then it is not the first try.
             if effect not in known and self._is_mine(after.lease):
                 _remember(self._fresh, (after.session_id, effect), None)
-        event = self._changed.pop(after.session_id, None)
-        if event is not None:
-            event.set()
+        self._wake(after.session_id)
         lanes = {effect.lane for effect in lasting}
         for lane in sorted(lanes):
             self._lanes.kick(after.session_id, lane)
         if not self._lanes.draining and "thread" not in lanes and self._may_wait_for_quiet(after, effects):
             self._quiet.add(after.session_id)
+
+    def _wake(self, session_id: str) -> None:
+        event = self._changed.pop(session_id, None)
+        if event is not None:
+            event.set()
 
     def _may_wait_for_quiet(self, session: Session, effects: tuple[Effect, ...]) -> bool:
         """Whether only what is drawn again and again is owed: the marks, the card of a live session."""
@@ -427,6 +438,9 @@ class Engine:
             await self._record(session, effect, outcome)
 
     async def _record(self, session: Session, effect: Effect, outcome: ev.Event | None) -> None:
+        if isinstance(effect, ForgetSession):
+            await self._remove(session)
+            return
         if isinstance(effect, UpdateCard):
             _remember(self._told_cards, session.session_id, effect.card)
             if not is_lasting(effect, session):

@@ -67,6 +67,9 @@ class Performer:
             if effect.lane == "thread" and not isinstance(effect, fx.UpdateCard) and await self.strangers_read(session):
                 return ev.ChannelShared()
             match effect:
+                case fx.ForgetSession():
+                    await self._writer.take_card_back(effect, session)
+                    return None
                 case fx.UpdateCard():
                     return await self._writer.update_card(effect, session, first=first)
                 case fx.DeliverAnswer():

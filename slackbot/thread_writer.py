@@ -23,6 +23,7 @@ from slackbot.late_doubles import LateDoubles
 from slackbot.progress_board import ProgressBoard
 from slackbot.views.answer import answer, answer_metadata
 from slackbot.views.card import card, card_metadata
+from slackbot.views.forget import FORGOTTEN_EVENT_TYPE, forgotten_card
 from slackbot.views.language import say
 from slackbot.views.notice import notice, notice_metadata
 from slackbot.views.view import View
@@ -139,6 +140,23 @@ class ThreadWriter:
                 # Deleted, or not to be drawn: the thread goes on without its card.
                 log.info("card_not_updated", session_id=session.session_id, why=error.summary)
         return ev.CardTold(card=effect.card, status_ts=status_ts)
+
+    async def take_card_back(self, effect: fx.ForgetSession, session: Session) -> None:
+        """The card says that the session is forgotten: with its metadata a reply would bring the session back."""
+        thread, view = session.thread, forgotten_card(session, effect.user_id)
+        if thread.status_ts is None:
+            return
+        try:
+            await self._chat.update_message(
+                thread.channel_id,
+                thread.status_ts,
+                text=view.text,
+                blocks=view.blocks,
+                metadata=Metadata(FORGOTTEN_EVENT_TYPE, {}),
+            )
+        except (NotFound, PermanentError) as error:
+            # No card any more, or nothing can be written there: then nothing brings it back either.
+            log.info("card_not_taken_back", session_id=session.session_id, why=error.summary)
 
     async def deliver_answer(self, effect: fx.DeliverAnswer, session: Session, *, first: bool) -> ev.Event | None:
         turn = session.turn(effect.turn_id)

@@ -112,6 +112,14 @@ class RemoveOldCard(Effect):
 
 
 @dataclass(frozen=True)
+class ForgetSession(Effect):
+    """Let the card say so, and remove the item: the last thing that a session is owed."""
+
+    lane: ClassVar[str] = "thread"
+    user_id: str
+
+
+@dataclass(frozen=True)
 class ActOnPullRequest(Effect):
     """Do what was asked for with the pull request; `action` as in `core.pull_request_rules`."""
 
@@ -178,6 +186,8 @@ def owed(session: Session) -> tuple[Effect, ...]:
         ):
             effects.append(TidyBranch(session.branch_name))
     effects += _work_on_pull_request(session)
+    if session.forgotten_by is not None and not effects:
+        effects.append(ForgetSession(session.forgotten_by))
     return tuple(effects)
 
 

@@ -137,6 +137,13 @@ class StopRequested(Event):
 
 
 @dataclass(frozen=True)
+class ForgetRequested(Event):
+    """The session, which is over, shall be removed from the store."""
+
+    user_id: str
+
+
+@dataclass(frozen=True)
 class RetryRequested(Event):
     """Run a failed or kept turn again; `turn_id` names the press of the button, or the word.
 

@@ -66,7 +66,7 @@ BUDGET_BYTES = 300 * 1024
 _TOP = (
     "session_id user_id repository_url branch_name initial_prompt github_installation_id created_at updated_at ttl "
     "base_branch agent launch write_version due_at ecs_cluster_arn ecs_task_arn ecs_task_definition_arn pr_number "
-    "pr_url editor_url model mode error_message error_remedy dropped_ts"
+    "pr_url editor_url model mode error_message error_remedy forgotten_by dropped_ts"
 ).split()
 
 _KNOWN = frozenset(

@@ -319,6 +319,8 @@ class Session:
     """What the agent asks leave for, until it was answered and the thread says so."""
     heard: tuple[str, ...] = ()
     """`request_id` of the latest words and presses that were carried out: the same one again changes nothing."""
+    forgotten_by: str | None = None
+    """Who asked that this session be forgotten: it is about to be removed."""
     dropped_ts: str | None = None
     """`prompt_ts` of the newest turn that left `history`: an older message is never taken for a new one."""
     extra: Mapping[str, Any] = field(default_factory=dict)

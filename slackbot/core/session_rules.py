@@ -46,6 +46,15 @@ def stop_requested(session: Session, event: ev.StopRequested, now: int) -> Sessi
     return end_session(session, now, status=Status.STOPPED, by=event.by, user_id=event.user_id, kind="stopped")
 
 
+def forget_requested(session: Session, event: ev.ForgetRequested, now: int) -> Session:
+    return session if session.forgotten_by is not None else replace(session, forgotten_by=event.user_id)
+
+
+def remembered_again(session: Session) -> Session:
+    """It woke before it was removed; its card may say already that it is forgotten."""
+    return replace(session, forgotten_by=None, thread=replace(session.thread, card=None))
+
+
 def retry_requested(session: Session, event: ev.RetryRequested, now: int) -> Session:
     if turn_rules.is_known(session, event.turn_id, None):
         return session

@@ -132,6 +132,7 @@ TRANSITIONS: dict[Status, dict[type[ev.Event], tuple[Status, ...]]] = {
         {
             ev.PromptReceived: (_X, _S),
             ev.BranchMade: (_X,),
+            ev.ForgetRequested: (_X,),
             ev.TaskStarted: (_X,),
             ev.TaskObserved: (_X,),
             ev.WorkerLeft: (_X,),
@@ -148,6 +149,7 @@ TRANSITIONS: dict[Status, dict[type[ev.Event], tuple[Status, ...]]] = {
         {
             ev.PromptReceived: (_E,),
             ev.BranchMade: (_E,),
+            ev.ForgetRequested: (_E,),
             ev.TaskStarted: (_E,),
             ev.TaskObserved: (_E,),
             ev.WorkerLeft: (_E,),
@@ -185,6 +187,8 @@ def decide(session: Session, event: ev.Event, now: int) -> Session:
     changed: Session = permission_rules.tidied(_HANDLERS[type(event)](session, event, now), now)
     if changed.status not in allowed:
         raise AssertionError(f"{type(event).__name__} led from {session.status} to {changed.status}, not in the table")
+    if changed.forgotten_by is not None and changed.status.is_live:
+        changed = session_rules.remembered_again(changed)
     # Remembered also where nothing was left to do: delivered again, it might find something.
     return changed if request_id is None else replace(changed, heard=(*changed.heard, request_id)[-MAX_HEARD:])
 
@@ -199,6 +203,7 @@ _HANDLERS: dict[type[ev.Event], Callable[..., Session]] = {
     ev.CancelRequested: session_rules.cancel_requested,
     ev.PromptHurried: joined_turns.hurry,
     ev.StopRequested: session_rules.stop_requested,
+    ev.ForgetRequested: session_rules.forget_requested,
     ev.RetryRequested: session_rules.retry_requested,
     ev.UndoRequested: undo_rules.undo_requested,
     ev.PermissionAsked: permission_rules.asked,

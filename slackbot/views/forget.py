@@ -56,9 +56,9 @@ def forget_first_stop(*, language: str = DEFAULT) -> View:
     return View(told, [section(told)])
 
 
-def forgotten(session: Session, *, permalink: str | None, language: str = DEFAULT) -> View:
-    """It is done; what is left elsewhere, each with its link."""
-    told = say(language, "forget.done", id=short_id(session.session_id))
+def forgotten(session: Session, *, permalink: str | None, done: bool = True, language: str = DEFAULT) -> View:
+    """It is done, or will be in a moment; what is left elsewhere, each with its link."""
+    told = say(language, "forget.done" if done else "forget.soon", id=short_id(session.session_id))
     return View(told, [section(told), section(_remains(session, permalink, language))])
 
 

@@ -214,6 +214,7 @@ sessions = st.builds(
     ended=maybe(st.builds(Ended, st.sampled_from(EndedBy), times, maybe(user_ids), foreign)),
     asides=st.lists(words, max_size=3).map(tuple),
     heard=st.lists(words, max_size=3).map(tuple),
+    forgotten_by=maybe(user_ids),
     dropped_ts=maybe(message_ts),
     extra=foreign,
 )

@@ -27,6 +27,7 @@ _MAKE: dict[type[ev.Event], Callable[[Session], list[ev.Event]]] = {
     ev.WarningRemoved: lambda s: [ev.WarningRemoved(T0)],
     ev.CancelRequested: lambda s: [ev.CancelRequested("U1"), ev.CancelRequested("U1", turn_id="none")],
     ev.PromptHurried: lambda s: [ev.PromptHurried(turn_id, "U1") for turn_id in ("none", s.history[-1].turn_id)],
+    ev.ForgetRequested: lambda s: [ev.ForgetRequested("U1")],
     ev.StopRequested: lambda s: [ev.StopRequested("U1"), ev.StopRequested(None, EndedBy.SHUTDOWN)],
     ev.RetryRequested: lambda s: [ev.RetryRequested("press:1", "U1"), ev.RetryRequested(f"C0000001:{T0}.000001", "U1")],
     ev.UndoRequested: lambda s: [ev.UndoRequested("press:9", "U1", s.history[0].turn_id)],

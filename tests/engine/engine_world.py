@@ -174,6 +174,10 @@ class Mortal:
         self._count = 0
         self.died_of: str | None = None
 
+    def die_now(self) -> None:
+        """At the next effect, whichever it is."""
+        self._die_at = self._count + 1
+
     async def perform(self, effect: Effect, session: Session, *, first: bool) -> ev.Event | None:
         if self.died_of is None:
             self._count += 1

@@ -16,7 +16,7 @@ from slackbot.core.errors import PermanentError, TemporaryError
 from slackbot.core.ports import Item
 from slackbot.core.session import TTL_SECONDS, EndedBy, Status, TurnState
 from slackbot.outages import FAILURES
-from tests.engine.engine_world import LIMITS, EngineWorld, until
+from tests.engine.engine_world import LIMITS, EngineWorld, Mortal, until
 from tests.fakes.session_store import FakeStore
 
 DAY = 24 * 3600
@@ -259,3 +259,48 @@ async def test_a_repository_that_is_gone_or_renamed_in_mid_session(world: Engine
     await engine.handle(session_id, ev.StopRequested("U1"))
     assert (await world.settled(session_id)).status is Status.STOPPED
     assert len(world.tasks.stops) == 1
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the card says so", "after it"])
+async def test_what_is_to_be_forgotten_is_also_after_a_crash(after: bool) -> None:
+    """The wish is stored first, so that no card speaks of a session that is still there."""
+    world = EngineWorld()
+    mortal = Mortal(world.performer(), 1_000, after=after)
+    first = world.engine(mortal)
+    session_id = await world.begin(first)
+    await world.runs(first, session_id)
+    await first.handle(session_id, ev.StopRequested("U1"))
+    await world.settled(session_id)
+    mortal.die_now()
+    await first.handle(session_id, ev.ForgetRequested("U1"))
+    await until(lambda: mortal.died_of == "ForgetSession", "a death")
+    assert not await first.is_gone(session_id, within_seconds=0.0)
+    world.outlive_lease()
+    second = world.engine()
+    await second.handle(session_id, ev.TimePassed(LIMITS, int(world.clock)))
+    second.visit(session_id)
+    assert await second.is_gone(session_id, within_seconds=10.0)
+    (root, *_) = world.chat.messages.values()
+    assert "was forgotten" in root.text
+    await world.close()
+
+
+async def test_a_session_that_wakes_before_it_is_forgotten_stays_and_its_card_says_so(world: EngineWorld) -> None:
+    """The card may be taken back already when somebody presses Retry."""
+    mortal = Mortal(world.performer(), 1_000, after=True)
+    first = world.engine(mortal)
+    session_id = await world.begin(first)
+    await world.runs(first, session_id)
+    await first.handle(session_id, ev.StopRequested("U1"))
+    await world.settled(session_id)
+    mortal.die_now()
+    await first.handle(session_id, ev.ForgetRequested("U1"))
+    await until(lambda: mortal.died_of, "a death")
+    world.outlive_lease()
+    second = world.engine()
+    woken = await second.handle(session_id, ev.RetryRequested("U1", "C1:press"))
+    assert woken.status is Status.STARTING
+    assert woken.forgotten_by is None
+    await until(lambda: "was forgotten" not in next(iter(world.chat.messages.values())).text, "the card again")
+    await second.handle(session_id, ev.StopRequested("U1"))
+    assert (await world.settled(session_id)).status is Status.STOPPED

@@ -375,6 +375,7 @@ TEXTS: dict[str, Template] = {
         "This session is live, so it is not forgotten. Stop it first (`/devflow stop`, or `!stop` in its thread)."
     ),
     "forget.done": "Session `{id}` is forgotten: it is no longer in DevFlow's table.",
+    "forget.soon": "Session `{id}` is about to be forgotten: the thread's card will say when it is.",
     "forget.card": "⚪ This session was forgotten on the wish of {user}. What is said in this thread begins nothing any more.",
     "forget.remains": "What remains elsewhere:",
     "forget.thread": "this thread, as long as Slack keeps it, with every file in it",

@@ -362,6 +362,7 @@ TEXTS: dict[str, Template] = {
         "このセッションは動作中のため、削除しません。先に停止してください（`/devflow stop`、またはスレッドで `!stop`）。"
     ),
     "forget.done": "セッション `{id}` を DevFlow の記録から削除しました。",
+    "forget.soon": "セッション `{id}` はまもなく DevFlow の記録から削除されます。削除されるとスレッドのカードに表示されます。",
     "forget.card": "⚪ このセッションは {user} の希望により削除されました。このスレッドに書いても、もう何も始まりません。",
     "forget.remains": "ほかの場所に残るもの:",
     "forget.thread": "このスレッドとその中のファイル（Slack の保存期間まで）",
