@@ -10,7 +10,7 @@ Where both lie is in `place.py`; how the files become a tree is in `leftovers.py
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ CLONE_DEPTH = 100
 DEEPER = (500, 5_000, 2_000_000)
 """So many more, until branch and base meet; the last is all there is."""
 
+NOTHING_ELSE: Mapping[str, str] = {}
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -39,6 +40,15 @@ def url_prefix(clone_url: str) -> str:
             "Look at the GitHub settings of the bot.",
         )
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def config_text(person: Person) -> str:
+    """What the agent's repository is told of its committer (https://git-scm.com/docs/git-config#_syntax)."""
+
+    def quoted(value: str) -> str:
+        return '"' + " ".join(value.split()).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    return f"[user]\n\tname = {quoted(person.name)}\n\temail = {quoted(person.email)}\n[commit]\n\tgpgSign = false\n"
 
 
 class Checkout:
@@ -79,35 +89,38 @@ class Checkout:
 
     async def clone(self, credentials: Credentials) -> None:
         """Fetches branch and base into the bare repository and checks the branch out for the agent."""
-        place = self.place
+        # The agent's repositories are made while the host is asked: nothing is in them yet.
+        making = asyncio.create_task(self._make_checkout())
+        try:
+            await self._fetch_first(credentials)
+        finally:
+            await making
+        self.synced = await self.remote_head()
+        await self.show_remote(also={self.branch: self.synced})
+        await replace(self._inside, work_tree=self.place.checkout)("read-tree", "-m", "-u", "HEAD")
+
+    async def _fetch_first(self, credentials: Credentials) -> None:
         # The agent's user reads the objects and nothing else.
-        shared = ["--shared=0644"] if place.confinement.is_separate else []
-        await replace(self.origin, git_dir=None)(
-            "init", "--quiet", "--bare", "--template=", *shared, "--", str(place.origin)
-        )
+        shared = ["--shared=0644"] if self.place.confinement.is_separate else []
+        make = ("init", "--quiet", "--bare", "--template=", f"--initial-branch={self.name}", *shared)
+        await replace(self.origin, git_dir=None)(*make, "--", str(self.place.origin))
         await self.origin("check-ref-format", self.branch)
         await self.fetch(credentials, depth=CLONE_DEPTH)
         await self._connect(credentials)
-        await self.origin("symbolic-ref", "HEAD", self.branch)
-        self.synced = await self.remote_head()
+
+    async def _make_checkout(self) -> None:
+        """The agent's repository, which borrows the objects, and the directory that the worker stages with."""
+        place, inside = self.place, self.place.checkout / ".git"
         anywhere = replace(self._inside, git_dir=None)
         await anywhere("init", "--quiet", "--bare", "--template=", "--", str(place.staging))
         await anywhere("init", "--quiet", "--template=", f"--initial-branch={self.name}", "--", str(place.checkout))
-        place.as_agent(
-            'mkdir -p "$1/objects/info" "$1/info" && printf "%s\\n" "$2" > "$1/objects/info/alternates"',
-            str(place.checkout / ".git"), str(place.origin / "objects"),
+        excludes = "".join(f"{pattern}\n" for pattern in OUTSIDE_VERSION_CONTROL)
+        await asyncio.to_thread(
+            place.as_agent,
+            'cd -- "$1" && mkdir -p objects/info info && printf "%s\\n" "$2" > objects/info/alternates && '
+            'printf "%s" "$3" >> info/exclude && cat >> config',
+            str(inside), str(place.origin / "objects"), excludes, stdin=config_text(self.person),
         )  # fmt: skip
-        exclude = str(place.checkout / ".git" / "info" / "exclude")
-        place.as_agent('cat >> "$1"', exclude, stdin="".join(f"{pattern}\n" for pattern in OUTSIDE_VERSION_CONTROL))
-        await self.show_remote()
-        for name, value in (
-            ("user.name", self.person.name),
-            ("user.email", self.person.email),
-            ("commit.gpgSign", "false"),
-        ):
-            await self._inside("config", name, value)
-        await self._inside("update-ref", self.branch, self.synced)
-        await replace(self._inside, work_tree=place.checkout)("read-tree", "-m", "-u", "HEAD")
 
     async def fetch(self, credentials: Credentials, *, depth: int | None = None, deepen: int | None = None) -> None:
         """Brings the bare repository's branch (and base, while there is one) up to what the host has.
@@ -162,21 +175,24 @@ class Checkout:
         """The branch's head on the host, as last fetched or pushed."""
         return (await self.origin("rev-parse", "--verify", f"{self.branch}^{{commit}}")).strip()
 
-    async def show_remote(self) -> None:
-        """Gives the checkout what the bare repository knows, as refs/remotes/origin/*."""
+    async def show_remote(self, also: Mapping[str, str] = NOTHING_ELSE) -> None:
+        """Gives the checkout what the bare repository knows, as refs/remotes/origin/*, and the refs of `also`."""
         refs = (await self.origin("for-each-ref", "--format=%(objectname) %(refname)", self.branch, self.base)).split(
             "\n"
         )
         # Where the history ends is told by a file of each repository; the objects are borrowed.
         shallow = self.place.origin / "shallow"
         ends = await asyncio.to_thread(shallow.read_text) if await self.is_shallow() else ""
-        for repository in (self.place.checkout / ".git", self.place.staging):
-            script = 'rm -f -- "$1"; if [ -n "$2" ]; then cat > "$1"; fi'
-            self.place.as_agent(script, str(repository / "shallow"), ends[:1], stdin=ends)
+        script = 'rm -f -- "$1/shallow" "$2/shallow"; if [ -n "$3" ]; then tee -- "$1/shallow" > "$2/shallow"; fi'
+        repositories = (str(self.place.checkout / ".git"), str(self.place.staging))
+        self.place.as_agent(script, *repositories, ends[:1], stdin=ends)
+        shown = dict(also)
         for line in filter(None, refs):
             sha, _, ref = line.partition(" ")
-            await self._inside("update-ref", ref.replace("refs/heads/", "refs/remotes/origin/", 1), sha)
+            shown[ref.replace("refs/heads/", "refs/remotes/origin/", 1)] = sha
             self.known.add(sha)
+        orders = "".join(f"update {ref} {sha}\n" for ref, sha in shown.items())
+        await self._inside("update-ref", "--stdin", stdin=orders.encode())
 
     async def file_of_base(self, name: str, limit_bytes: int) -> str | None:
         """A file as the base branch on the host has it; None when it is not there, or larger than that."""
