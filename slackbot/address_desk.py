@@ -60,6 +60,14 @@ class AddressDesk:
                 )
             )
 
+    async def edited(self, reply: Reply, was: Reply | None) -> View | None:
+        """A message now says something else, and perhaps names DevFlow only now: then it is as if just written."""
+        if await self._front.session_of_thread(reply.channel_id, reply.thread_ts) is not None:
+            return await self._front.edited(reply, was)
+        if not reply.channel_id.startswith("D") and self._front.mention_is_new(reply, was):
+            return await self.addressed(reply)
+        return None
+
     def _command(self, escaped: str) -> str | None:
         """A verb alone, as one types it behind `/devflow`; a sentence is a prompt."""
         words = plain_text(without_mention(escaped, self._bot_user_id)).strip().lstrip("!").lower()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -126,12 +127,13 @@ class FrontDesk:
             return None
         check_action(Action.REPLY, reply.user_id, session.user_id, self._admission.policy)
         if isinstance(said, ct.Aside):
-            await self._engine.handle(session.session_id, ev.AsideSaid(said.text, turn_id, reply.user_id), read=session)
+            talk = ev.AsideSaid(said.text, turn_id, reply.user_id, _entries(files))
+            await self._engine.handle(session.session_id, talk, read=session)
             return None
-        if isinstance(said, ct.Nothing):
-            return files_left_out(left_out, language=await self.language(reply.user_id))
         mentioned = reply.addressed or self._names_us(reply)
         is_prompt = listening.is_prompt(session, reply.user_id, mentioned=mentioned)
+        if isinstance(said, ct.Nothing):
+            return files_left_out(left_out, language=await self.language(reply.user_id)) if is_prompt else None
         wakes = not session.status.is_live and session.ended is not None and session.ended.by.wakes_on_reply
         event = ev.PromptReceived(
             turn_id=turn_id,
@@ -139,7 +141,7 @@ class FrontDesk:
             prompt=said.text,
             prompt_ts=reply.message_ts,
             mentioned=mentioned,
-            files=tuple(file.entry() for file in files),
+            files=_entries(files),
         )
         if recalled is not None:
             session = await self._engine.handle_recalled(recalled, event)
@@ -165,33 +167,64 @@ class FrontDesk:
             self._hinted.popitem(last=False)
         return overheard(reply.thread_ts, reply.message_ts, language=await self.language(reply.user_id))
 
-    async def edited(self, reply: Reply) -> None:
-        """A message in a thread now says something else; a waiting prompt follows."""
+    async def edited(self, reply: Reply, was: Reply | None = None) -> View | None:
+        """A message in a thread now says something else; a waiting prompt follows, and so does talk. `was`: before.
+
+        Returns what its author alone is to read: words that name DevFlow only now are taken as if just written.
+        """
         async with self._in_order(reply.channel_id, reply.thread_ts):
-            await self._edited(reply)
+            return await self._edited(reply, was)
 
-    async def _edited(self, reply: Reply) -> None:
+    async def _edited(self, reply: Reply, was: Reply | None) -> View | None:
         session = await self.session_of_thread(reply.channel_id, reply.thread_ts)
-        turn = session.turn_of_message(reply.message_ts) if session is not None else None
-        if session is not None and turn is None and self._names_us(reply):
-            if f"{reply.channel_id}:{reply.message_ts}" in session.heard:
-                # It was talk between people, and names DevFlow now.
-                await self._reply(reply, None, None)
-            return
-        if session is None or turn is None or turn.user_id != reply.user_id:
-            return
-        said = ct.parse_reply(reply.text, self._bot_user_id)
-        if isinstance(said, ct.Prompt):
-            await self._engine.handle(session.session_id, ev.PromptEdited(reply.message_ts, said.text))
-        else:
-            await self._engine.handle(session.session_id, ev.PromptDeleted(reply.message_ts))
+        if session is None:
+            return None
+        turn = session.turn_of_message(reply.message_ts)
+        if turn is None and self.mention_is_new(reply, was, session):
+            await self._talk_changed(session, was, None)
+            return await self._reply(reply, None, None)
+        if turn is None:
+            await self._talk_changed(session, was, reply)
+        elif turn.user_id == reply.user_id:
+            said = ct.parse_reply(reply.text, self._bot_user_id)
+            if isinstance(said, ct.Prompt):
+                await self._engine.handle(session.session_id, ev.PromptEdited(reply.message_ts, said.text))
+            else:
+                await self._engine.handle(session.session_id, ev.PromptDeleted(reply.message_ts))
+        return None
 
-    async def deleted(self, channel_id: str, thread_ts: str, message_ts: str) -> None:
-        """A message in a thread is gone; a waiting prompt goes with it."""
+    def mention_is_new(self, reply: Reply, was: Reply | None, session: Session | None = None) -> bool:
+        """Whether an edit made a message name DevFlow. Where Slack does not tell what it said before, what was
+        overheard is known."""
+        if not self._names_us(reply):
+            return False
+        if was is not None:
+            return not self._names_us(was)
+        return session is not None and f"{reply.channel_id}:{reply.message_ts}" in session.heard
+
+    async def _talk_changed(self, session: Session, was: Reply | None, reply: Reply | None) -> None:
+        """What waits as context reads as its message does. `reply` None: it is no talk any more."""
+        if was is None or not session.asides:
+            return
+        files, _ = choose(was.files)
+        text = self._talk(reply) if reply is not None else None
+        changed = ev.TalkChanged(was.user_id, self._talk(was), text, _entries(files))
+        await self._engine.handle(session.session_id, changed)
+
+    def _talk(self, reply: Reply) -> str:
+        said = ct.parse_reply(reply.text, self._bot_user_id)
+        return said.text if isinstance(said, ct.Prompt | ct.Aside) else ""
+
+    async def deleted(self, channel_id: str, thread_ts: str, message_ts: str, was: Reply | None = None) -> None:
+        """A message in a thread is gone; a waiting prompt goes with it, and so does talk. `was`: what it said."""
         async with self._in_order(channel_id, thread_ts):
             session = await self.session_of_thread(channel_id, thread_ts)
-            if session is not None and session.turn_of_message(message_ts) is not None:
+            if session is None:
+                return
+            if session.turn_of_message(message_ts) is not None:
                 await self._engine.handle(session.session_id, ev.PromptDeleted(message_ts))
+            else:
+                await self._talk_changed(session, was, None)
 
     async def press(
         self,
@@ -256,6 +289,10 @@ class FrontDesk:
             if len(self._foreign_threads) > 10_000:
                 self._foreign_threads.pop(next(iter(self._foreign_threads)))
         return lost
+
+
+def _entries(files: Sequence[Attached]) -> tuple[dict[str, str | int], ...]:
+    return tuple(file.entry() for file in files)
 
 
 def _say_stored(session_id: str, turn_id: str, user_id: str, is_talk: bool) -> None:

@@ -34,5 +34,6 @@ class ListenDesk:
                 user_id=user_id,
                 text=found.text,
                 addressed=True,
+                files=found.files,
             )
         )

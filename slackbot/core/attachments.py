@@ -99,6 +99,35 @@ def choose(files: Sequence[Attached]) -> tuple[tuple[Attached, ...], tuple[LeftO
     return tuple(taken), tuple(left_out)
 
 
+def with_earlier(
+    own: Sequence[Mapping[str, str | int]], earlier: Sequence[Mapping[str, str | int]]
+) -> tuple[Mapping[str, str | int], ...]:
+    """A prompt's own files, then those of the talk before it, the newest first to be kept, as far as one prompt may
+    have them. Both are `Attached.entry()`."""
+    kept = list(own)
+    total_bytes = sum(_size(file) for file in kept)
+    along: list[Mapping[str, str | int]] = []
+    for file in reversed(earlier):
+        known = {each.get("file_id") for each in (*kept, *along)}
+        if file.get("file_id") in known or total_bytes + _size(file) > MAX_TOTAL_BYTES:
+            continue
+        if len(kept) + len(along) >= MAX_FILES:
+            break
+        along.append(file)
+        total_bytes += _size(file)
+    return (*kept, *reversed(along))
+
+
+def names_of(files: Sequence[Mapping[str, str | int]]) -> str:
+    """Their names as one line."""
+    return ", ".join(str(file.get("name") or "file") for file in files)
+
+
+def _size(file: Mapping[str, str | int]) -> int:
+    size = file.get("size_bytes", 0)
+    return size if isinstance(size, int) else 0
+
+
 def _fault(file: Attached) -> str | None:
     if file.mode in _SLACKS_OWN or file.mode in ("tombstone", "hidden_by_limit", "file_access"):
         return "kind"

@@ -89,6 +89,18 @@ class AsideSaid(Event):
     text: str
     request_id: str | None = None
     user_id: str = ""
+    files: tuple[Mapping[str, str | int], ...] = ()
+    """What was attached, as in `PromptReceived`."""
+
+
+@dataclass(frozen=True)
+class TalkChanged(Event):
+    """Words between people now read otherwise; `text` None = they were deleted."""
+
+    user_id: str
+    was: str
+    text: str | None
+    files: tuple[Mapping[str, str | int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ _TOP = (
 
 _KNOWN = frozenset(
     "repository_owner repository_name status history slack task branch pull_request spending stay lease ended asides "
-    "heard permissions".split()
+    "aside_files heard permissions".split()
 ).union(_TOP)
 
 _NUMBERS = frozenset("github_installation_id created_at updated_at ttl launch write_version due_at pr_number".split())
@@ -98,6 +98,7 @@ def to_item(session: Session) -> Item:
         lease=_flat(session.lease) if session.lease else None,
         ended=_flat(session.ended) if session.ended else None,
         asides=list(session.asides),
+        aside_files=[dict(file) for file in session.aside_files],
         heard=list(session.heard),
         permissions=[_flat(permission) for permission in session.permissions],
     )
@@ -141,6 +142,7 @@ def _from_item(item: Item) -> Session:
         lease=_build(Lease, item["lease"]) if item.get("lease") else None,
         ended=_ended(item["ended"]) if item.get("ended") else None,
         asides=tuple(item.get("asides", ())),
+        aside_files=tuple(dict(file) for file in item.get("aside_files", ())),
         heard=tuple(item.get("heard", ())),
         permissions=tuple(_permission(entry) for entry in item.get("permissions", ())),
         extra={name: value for name, value in item.items() if name not in _KNOWN},

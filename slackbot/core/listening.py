@@ -7,7 +7,10 @@ thread that people began, DevFlow must be named; what is said meanwhile goes alo
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from slackbot.core import events as ev
+from slackbot.core.attachments import FILES_ALONE, MAX_FILES, names_of
 from slackbot.core.clipping import clip
 from slackbot.core.errors import UsageError
 from slackbot.core.notices import with_notice
@@ -16,6 +19,9 @@ from slackbot.core.values import replace
 
 ALL, MENTIONS = "all", "mentions"
 """Values of `slack.listen`: every reply is a prompt; only those that name DevFlow. Absent: as the thread is."""
+
+Files = Sequence[Mapping[str, str | int]]
+"""What was attached: `file_id`, `name`, `size_bytes`."""
 
 MAX_ASIDES = 20
 MAX_ASIDE_BYTES = 1024
@@ -46,19 +52,41 @@ def with_speaker(session: Session, user_id: str, now: int) -> Session:
     return with_notice(switched, "mentions_needed", now, {"user_id": user_id})
 
 
-def overhear(session: Session, user_id: str, text: str, request_id: str | None) -> Session:
-    """Said by people to people: context of the next prompt. The same message twice is heard once."""
-    said, _ = clip(text, MAX_ASIDE_BYTES)
-    if not said:
+def overhear(session: Session, user_id: str, text: str, request_id: str | None, files: Files = ()) -> Session:
+    """Said by people to people, with what they attached: context of the next prompt. Twice the same is heard once."""
+    line = _line(user_id, text, files)
+    if not line:
         return session
     heard = session.heard if request_id is None else (*session.heard, request_id)[-MAX_HEARD:]
-    return replace(session, asides=(*session.asides, _line(user_id, said))[-MAX_ASIDES:], heard=heard)
+    return replace(
+        session,
+        asides=(*session.asides, line)[-MAX_ASIDES:],
+        aside_files=(*session.aside_files, *files)[-MAX_FILES:],
+        heard=heard,
+    )
 
 
-def not_overheard(session: Session, user_id: str, text: str) -> Session:
-    """Without what turned out to be a prompt."""
-    line = _line(user_id, clip(text, MAX_ASIDE_BYTES)[0])
-    return replace(session, asides=tuple(aside for aside in session.asides if aside != line))
+def not_overheard(session: Session, user_id: str, text: str, files: Files = ()) -> Session:
+    """Without what turned out to be a prompt, or is no longer said."""
+    line = _line(user_id, text, files)
+    gone = {file.get("file_id") for file in files}
+    return replace(
+        session,
+        asides=tuple(aside for aside in session.asides if aside != line),
+        aside_files=tuple(file for file in session.aside_files if file.get("file_id") not in gone),
+    )
+
+
+def talk_changed(session: Session, event: ev.TalkChanged, now: int) -> Session:
+    """Talk that was edited goes along as it reads now, and what was deleted does not; a prompt that went out had it."""
+    before = _line(event.user_id, event.was, event.files)
+    if before not in session.asides:
+        return session
+    if event.text is None:
+        return not_overheard(session, event.user_id, event.was, event.files)
+    now_said = _line(event.user_id, event.text, event.files)
+    asides = (now_said if aside == before else aside for aside in session.asides)
+    return replace(session, asides=tuple(aside for aside in asides if aside))
 
 
 def listen_requested(session: Session, event: ev.ListenRequested, now: int) -> Session:
@@ -74,6 +102,9 @@ def listen_requested(session: Session, event: ev.ListenRequested, now: int) -> S
     return with_notice(changed, f"listen_{event.listen}", now, {"user_id": event.user_id})
 
 
-def _line(user_id: str, text: str) -> str:
-    """Who said it goes along; the gateway makes a name of the id."""
-    return f"<@{user_id}> {text}" if user_id else text
+def _line(user_id: str, text: str, files: Files) -> str:
+    """Who said it goes along; the gateway makes a name of the id. What is attached is named."""
+    said, _ = clip("" if files and text == FILES_ALONE else text, MAX_ASIDE_BYTES)
+    attached = f"(attached: {names_of(files)})" if files else ""
+    words = " ".join(filter(None, (said, attached)))
+    return f"<@{user_id}> {words}" if user_id and words else words

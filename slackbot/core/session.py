@@ -315,6 +315,8 @@ class Session:
     stay: Stay = field(default_factory=Stay)
     ended: Ended | None = None
     asides: tuple[str, ...] = ()
+    aside_files: tuple[Mapping[str, str | int], ...] = ()
+    """What was attached to them: `file_id`, `name`, `size_bytes`; goes along with the next prompt."""
     permissions: tuple[Permission, ...] = ()
     """What the agent asks leave for, until it was answered and the thread says so."""
     heard: tuple[str, ...] = ()

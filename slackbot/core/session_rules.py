@@ -23,8 +23,8 @@ def prompt_received(session: Session, event: ev.PromptReceived, now: int) -> Ses
         return session
     session = listening.with_speaker(session, event.user_id, now)
     if not listening.is_prompt(session, event.user_id, mentioned=event.mentioned):
-        return listening.overhear(session, event.user_id, event.prompt, event.turn_id)
-    session = listening.not_overheard(session, event.user_id, event.prompt)
+        return listening.overhear(session, event.user_id, event.prompt, event.turn_id, event.files)
+    session = listening.not_overheard(session, event.user_id, event.prompt, event.files)
     session = _found_again(session)
     if session.status.is_live:
         return turn_rules.queue_prompt(session, event, now)
@@ -35,7 +35,7 @@ def prompt_received(session: Session, event: ev.PromptReceived, now: int) -> Ses
 
 def aside_said(session: Session, event: ev.AsideSaid, now: int) -> Session:
     """`!aside`, or words that begin by naming somebody else: never a prompt."""
-    return listening.overhear(session, event.user_id, event.text, None)
+    return listening.overhear(session, event.user_id, event.text, None, event.files)
 
 
 def cancel_requested(session: Session, event: ev.CancelRequested, now: int) -> Session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slackbot.core import events as ev
 from slackbot.core import joined_turns
+from slackbot.core.attachments import with_earlier
 from slackbot.core.clipping import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, clip
 from slackbot.core.errors import IllegalTransition, Refused, UsageError
 from slackbot.core.permission_rules import waiting_since
@@ -32,8 +33,8 @@ def queue_prompt(session: Session, event: ev.PromptReceived, now: int) -> Sessio
             "Send it again when some are done, or cancel the one in work with `!cancel`.",
         )
     turn = _new_turn(event, now, TurnState.QUEUED)
-    turn = replace(turn, context=session.asides)
-    return replace(session, history=_in_order(session.history, turn), asides=())
+    turn = replace(turn, context=session.asides, files=with_earlier(turn.files, session.aside_files))
+    return replace(session, history=_in_order(session.history, turn), asides=(), aside_files=())
 
 
 def keep_prompt(session: Session, event: ev.PromptReceived, now: int) -> Session:

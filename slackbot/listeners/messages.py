@@ -33,15 +33,17 @@ def register(app: AsyncApp, desk: FrontDesk, told: Told, watch: ChannelWatch, ad
     async def message(event: dict[str, Any], context: dict[str, Any]) -> None:
         subtype = event.get("subtype")
         if subtype == "message_changed":
-            await _changed(event, desk, watch)
+            await _changed(event, desk, told, watch, address)
         elif subtype == "message_deleted":
             await _deleted(event, desk, watch)
         elif subtype in _SPOKEN and not event.get("bot_id"):
             await _spoken(event, context, desk, told, address)
 
     async def app_mention(event: dict[str, Any], context: dict[str, Any]) -> None:
-        # In direct messages every message is meant for the bot, and comes as `message`.
-        if not event.get("bot_id") and not str(event.get("channel") or "").startswith("D"):
+        # In direct messages every message is meant for the bot, and comes as `message`. An edited mention comes as
+        # `message_changed` too, which says what it was before. https://github.com/slackapi/bolt-js/issues/960
+        is_direct = str(event.get("channel") or "").startswith("D")
+        if not event.get("bot_id") and not event.get("edited") and not is_direct:
             reply = _reply(event, event.get("channel"), context.get("bot_user_id"), roots=True)
             if reply is not None:
                 await hear(reply, desk, told, take=address.addressed)
@@ -92,7 +94,9 @@ async def hear(
         told.tell(view, channel_id=reply.channel_id, user_id=reply.user_id, thread_ts=_thread_of(reply))
 
 
-async def _changed(event: dict[str, Any], desk: FrontDesk, watch: ChannelWatch) -> None:
+async def _changed(
+    event: dict[str, Any], desk: FrontDesk, told: Told, watch: ChannelWatch, address: AddressDesk
+) -> None:
     message, previous = event.get("message"), event.get("previous_message")
     if not isinstance(message, dict) or message.get("bot_id"):
         return
@@ -109,10 +113,13 @@ async def _changed(event: dict[str, Any], desk: FrontDesk, watch: ChannelWatch) 
     reply = _reply(message, channel_id, None, roots=True)
     if reply is None:
         return
+    was = _reply(previous, channel_id, None, roots=True) if isinstance(previous, dict) else None
     if is_deleted:
-        await _quietly(desk.deleted(reply.channel_id, reply.thread_ts, reply.message_ts))
+        await _quietly(desk.deleted(reply.channel_id, reply.thread_ts, reply.message_ts, was))
+    elif desk.mention_is_new(reply, was):
+        await hear(reply, desk, told, take=lambda reply: address.edited(reply, was))
     else:
-        await _quietly(desk.edited(reply))
+        await _quietly(desk.edited(reply, was))
 
 
 async def _deleted(event: dict[str, Any], desk: FrontDesk, watch: ChannelWatch) -> None:
@@ -122,7 +129,8 @@ async def _deleted(event: dict[str, Any], desk: FrontDesk, watch: ChannelWatch) 
         return
     thread_ts = previous.get("thread_ts")
     if isinstance(thread_ts, str) and thread_ts != deleted_ts:
-        await _quietly(desk.deleted(channel_id, thread_ts, deleted_ts))
+        was = _reply(previous, channel_id, None)
+        await _quietly(desk.deleted(channel_id, thread_ts, deleted_ts, was))
     elif _is_ts(deleted_ts):
         await _quietly(watch.root_deleted(desk.session_id_of(channel_id, deleted_ts)))
 

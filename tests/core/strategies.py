@@ -49,6 +49,7 @@ def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | strategy
 
 
+attached = st.fixed_dictionaries({"file_id": st.sampled_from(["F1", "F2"]), "name": words, "size_bytes": counts})
 turns = st.builds(
     Turn,
     turn_id=words,
@@ -67,6 +68,7 @@ turns = st.builds(
     cancelled_by=maybe(user_ids | st.just("-")),
     cancelled_at=maybe(times),
     context=st.lists(words, max_size=2).map(tuple),
+    files=st.lists(attached, max_size=2).map(tuple),
     commit_sha=maybe(shas),
     files_changed=maybe(counts),
     additions=maybe(counts),
@@ -213,6 +215,7 @@ sessions = st.builds(
     ),
     ended=maybe(st.builds(Ended, st.sampled_from(EndedBy), times, maybe(user_ids), foreign)),
     asides=st.lists(words, max_size=3).map(tuple),
+    aside_files=st.lists(attached, max_size=2).map(tuple),
     heard=st.lists(words, max_size=3).map(tuple),
     forgotten_by=maybe(user_ids),
     dropped_ts=maybe(message_ts),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from slackbot.core import events as ev
+from slackbot.core.attachments import FILES_ALONE, MAX_TOTAL_BYTES
 from slackbot.core.errors import UsageError
 from slackbot.core.item import from_item, to_item
 from slackbot.core.listening import needs_mention
@@ -85,6 +86,45 @@ def test_what_was_overheard_is_heard_once_and_may_become_a_prompt() -> None:
     session = tell(session, said(2, mentioned=True))
     assert prompts(session) == ["do thing 2"]
     assert session.history[-1].context == (f"<@{ADA}> do thing 3",)
+    assert decide(session, said(2), T0) is session
+
+
+def test_what_is_attached_to_talk_goes_along_within_the_limits_of_one_prompt() -> None:
+    """Named in the context; a prompt's own files come first, and the newest of the talk's are kept."""
+    log = {"file_id": "F1", "name": "server.log", "size_bytes": 10}
+    shot = {"file_id": "F2", "name": "shot.png", "size_bytes": MAX_TOTAL_BYTES - 20}
+    own = {"file_id": "F3", "name": "spec.md", "size_bytes": 15}
+    session = tell(
+        theirs(),
+        replace(said(2), files=(log,)),
+        ev.AsideSaid("look", None, GRACE, (shot,)),
+        replace(said(3), prompt=FILES_ALONE, files=({**log, "file_id": "F4"},)),
+    )
+    assert session.asides == (
+        f"<@{ADA}> do thing 2 (attached: server.log)",
+        f"<@{GRACE}> look (attached: shot.png)",
+        f"<@{ADA}> (attached: server.log)",
+    )
+    assert from_item(to_item(session)) == session
+    asked = tell(session, replace(said(4, mentioned=True), files=(own,)))
+    assert [file["file_id"] for file in asked.history[-1].files] == ["F3", "F1", "F4"]
+    assert asked.aside_files == ()
+    # The words that were taken for talk, as a prompt: their file is not attached twice.
+    asked = tell(session, replace(said(2, mentioned=True), files=(log,)))
+    assert [file["file_id"] for file in asked.history[-1].files] == ["F1", "F2", "F4"]
+    many = tuple({**log, "file_id": f"F{n}"} for n in range(10, 25))
+    asked = tell(theirs(), replace(said(2), files=many), replace(said(3, mentioned=True), files=(own,)))
+    assert [file["file_id"] for file in asked.history[-1].files] == ["F3", *(f"F{n}" for n in range(16, 25))]
+
+
+def test_talk_that_is_edited_or_deleted_goes_along_as_it_reads_now() -> None:
+    log = {"file_id": "F1", "name": "server.log", "size_bytes": 10}
+    session = tell(theirs(), said(2), replace(said(3), files=(log,)))
+    session = tell(session, ev.TalkChanged(ADA, "do thing 2", "do thing two"))
+    session = tell(session, ev.TalkChanged(ADA, "do thing 3", None, (log,)))
+    assert session.asides == (f"<@{ADA}> do thing two",)
+    assert session.aside_files == ()
+    assert decide(session, ev.TalkChanged(GRACE, "do thing two", None), T0) is session
     assert decide(session, said(2), T0) is session
 
 

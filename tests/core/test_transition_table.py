@@ -20,6 +20,7 @@ _MAKE: dict[type[ev.Event], Callable[[Session], list[ev.Event]]] = {
     ev.PromptEdited: lambda s: [ev.PromptEdited(f"{T0}.000001", "something else"), ev.PromptEdited("9.9", "x")],
     ev.PromptDeleted: lambda s: [ev.PromptDeleted(f"{T0}.000001"), ev.PromptDeleted("9.9")],
     ev.AsideSaid: lambda s: [ev.AsideSaid("what do you think?"), ev.AsideSaid("")],
+    ev.TalkChanged: lambda s: [ev.TalkChanged(s.user_id, "hm", "hm!"), ev.TalkChanged("", "", None)],
     ev.ListenRequested: lambda s: [ev.ListenRequested("U1", listen) for listen in ("all", "mentions", "?")],
     ev.HandedOver: lambda s: [ev.HandedOver("U1", "U2", "ja"), ev.HandedOver("U1", s.user_id)],
     ev.StayExtended: lambda s: [ev.StayExtended("U1")],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.wire.bot_world import BotWorld, SessionThread, until
+from tests.wire.bot_world import BOT, BotWorld, SessionThread, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -311,6 +311,41 @@ async def test_aside_and_words_to_others_reach_the_agent_as_context(world: BotWo
     assert work["prompt"] == "use it"
     assert work["context"][0].endswith(": the port is 8080")
     assert "shall I look?" in work["context"][1]
+
+
+async def test_talk_is_corrected_withdrawn_and_becomes_a_prompt_by_an_edit(world: BotWorld) -> None:
+    """As it reads when the next prompt comes, with what is attached; naming DevFlow by an edit makes it that prompt."""
+    ada = world.someone("ada")
+    grace = world.someone("grace").beside(ada)
+    people, channel_id = world.slack.people, ada.channel_id
+    thread = await ada.starts(await world.repository(), "echo hi")
+    worker = await thread.worker()
+    await worker.works()
+    log = world.slack.files.upload_as_person(grace.user_id, "server.log", b"no such port")
+    film = world.slack.files.upload_as_person(grace.user_id, "film.mp4", b"film")
+    await people.post_message(
+        grace.user_id, channel_id, "see the log", thread_ts=thread.thread_ts, file_ids=[log, film]
+    )
+    port = await grace.says(thread, "the port is 8080")
+    secret = await ada.says(thread, "the password is x")
+    late = await ada.says(thread, "try again")
+    await until(lambda: len(thread.item().get("asides", ())) == 4, "four asides")
+    await people.edit(grace.user_id, channel_id, port, "the port is 9090")
+    await people.delete(ada.user_id, channel_id, secret)
+    await until(lambda: len(thread.item().get("asides", ())) == 3, "three asides")
+    await people.edit(ada.user_id, channel_id, late, f"<@{BOT}> try again")
+    work = await worker.next()
+    assert work["prompt"] == "try again"
+    said = [line.split(": ", 1)[1] for line in work["context"]]
+    assert said == ["see the log (attached: server.log)", "the port is 9090"]
+    assert [file["name"] for file in work["files"]] == ["server.log"]
+    await until(lambda: thread.marks(late) == {"eyes"}, "eyes on the message")
+    await worker.answer(work["turn_id"])
+    # Both events of an edited mention, and of one more edit, are that one prompt.
+    await people.edit(ada.user_id, channel_id, late, f"<@{BOT}> try again!")
+    await ada.says(thread, f"<@{BOT}> and more")
+    assert (await worker.works())["prompt"] == "and more"
+    assert [turn["prompt"] for turn in thread.turns()] == ["echo hi", "try again", "and more"]
 
 
 async def test_talk_between_people_becomes_a_prompt_by_its_authors_word(world: BotWorld) -> None:

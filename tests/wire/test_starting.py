@@ -41,6 +41,24 @@ async def test_the_form_starts_a_session(world: BotWorld) -> None:
     assert ada.form() is None
 
 
+async def test_a_mention_that_an_edit_adds_starts_a_session_and_a_corrected_one_does_not(world: BotWorld) -> None:
+    """Who forgot to name DevFlow edits the message. Who corrects a slip in an old mention asks for nothing."""
+    ada, repository = world.someone("ada"), await world.repository()
+    people = world.slack.people
+    ts = await people.post_message(ada.user_id, ada.channel_id, f"fix the tests in {repository}")
+    await people.edit(ada.user_id, ada.channel_id, ts, f"<@{BOT}> fix the tests in {repository}")
+    thread = await session_at(ada, ts)
+    worker = await thread.worker()
+    await worker.works("Done.")
+    await thread.turn(1, "answered")
+    world.expire(thread.session_id)
+    await people.edit(ada.user_id, ada.channel_id, ts, f"<@{BOT}> fix all tests in {repository}")
+    # What is heard after it comes after it.
+    other = await session_at(ada, await ada.calls(f"look at {repository}"))
+    assert thread.item() == {}
+    await (await other.worker()).works()
+
+
 async def test_a_mention_starts_a_session_in_its_own_thread(world: BotWorld) -> None:
     """The card is a reply to it, the message carries the mark, and two events of it are one prompt."""
     ada, repository = world.someone("ada"), await world.repository()

@@ -204,6 +204,11 @@ class Conversation:
             before = shapes.event_message(workspace, previous)
             after = shapes.event_message(workspace, message)
             workspace.emit(events.message_changed(channel, after, before, event_ts), channel)
+            by_person = edited_by is not None and not message.get("bot_id")
+            if by_person and slack_text.mentions(message["text"], workspace.app.bot_user_id):
+                # Slack tells of an edited mention like of a new one, with `edited`.
+                # https://github.com/slackapi/bolt-js/issues/960
+                workspace.emit({**events.app_mention(channel, after), "event_ts": event_ts}, channel)
         self._publish("message_changed", channel, message)
         return message
 
