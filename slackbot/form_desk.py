@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import replace
 
 from slackbot.admission import Admission
 from slackbot.core import command_text as ct
 from slackbot.core import events as ev
 from slackbot.core.access import Action, check_action
+from slackbot.core.attachments import Attached, choose, names_of
 from slackbot.core.errors import DevflowError, NotFound, Refused
 from slackbot.core.ports import Chat, CodeHost
 from slackbot.core.repository_name import parse_repository_name
@@ -31,7 +33,7 @@ from slackbot.views.language import say, translated
 from slackbot.views.start import has_session
 from slackbot.views.start_form import MAX_FORM_PROMPT, FormFields, start_form
 from slackbot.views.view import View
-from slackbot.views.words import thread_permalink
+from slackbot.views.words import shown_line, thread_permalink
 
 SUBMIT_SECONDS = 2.3
 """After this the form says that it takes longer, and stays; Slack waits three seconds."""
@@ -39,6 +41,9 @@ SUBMIT_SECONDS = 2.3
 MAX_OPTIONS = 100
 
 _MAX_SUBMISSIONS = 500
+
+_AS_IT_IS = (Along.MESSAGE, Along.FILES)
+"""With these the ticket holds the prompt, and the message may be anybody's."""
 
 
 class FormDesk:
@@ -71,8 +76,10 @@ class FormDesk:
         self._workspace_url = workspace_url
         self._submissions: OrderedDict[str, asyncio.Task[Session]] = OrderedDict()
 
-    async def open(self, trigger_id: str, user_id: str, ticket: StartTicket) -> View | None:
-        """Opens the form, filled in; `ticket.channel_id` None lets it ask for the place too."""
+    async def open(
+        self, trigger_id: str, user_id: str, ticket: StartTicket, files: Sequence[Attached] = ()
+    ) -> View | None:
+        """Opens the form, filled in; `ticket.channel_id` None lets it ask for the place too. `files` go along."""
         await self._admission.person(user_id)
         if ticket.channel_id is not None:
             await self._admission.channel(ticket.channel_id, must_post=True)
@@ -84,23 +91,35 @@ class FormDesk:
                     thread_permalink(self._workspace_url, ticket.channel_id, ticket.thread_ts), language=language
                 )
         ticket, prompt = await self._filled_in(user_id, ticket)
-        notes = {Along.THREAD: "form.with_thread", Along.MESSAGE: "form.with_message"}
-        said = [notes[ticket.along]] if ticket.along in notes else []
+        about = {Along.THREAD: "form.with_thread", Along.MESSAGE: "form.with_message"}
+        said = [about[ticket.along]] if ticket.along in about else []
         said += ["form.replaces"] if ticket.replaces else []
+        notes = [say(language, key) for key in said]
+        if files:
+            names = shown_line(names_of([file.entry() for file in files]), 500)
+            notes.append(say(language, "form.with_files", names=names))
         view = start_form(
             replace(ticket, prompt=None),
             prompt=prompt,
             agents=self._checks.agents,
-            notes=[say(language, key) for key in said],
+            notes=notes,
             language=language,
         )
         await self._chat.open_modal(trigger_id, view)
         return None
 
     async def work_on(
-        self, trigger_id: str, user_id: str, channel_id: str, message_ts: str, thread_ts: str, text: str
+        self,
+        trigger_id: str,
+        user_id: str,
+        channel_id: str,
+        message_ts: str,
+        thread_ts: str,
+        text: str,
+        files: Sequence[Attached] = (),
     ) -> View | None:
-        """The message shortcut: the form with that message as the prompt; the session lives in its thread."""
+        """The message shortcut: the form with that message as the prompt, its files with it; the session lives in its
+        thread."""
         await self._admission.person(user_id)
         await self._admission.channel(channel_id, must_post=True)
         if not text.strip():
@@ -108,7 +127,8 @@ class FormDesk:
             message = await self._chat.get_message(channel_id, thread_ts, message_ts)
             text = message.text if message is not None else ""
         prompt = plain_text(without_mention(text, self._bot_user_id)).strip()
-        along = Along.MESSAGE if len(prompt) > MAX_FORM_PROMPT else Along.NOTHING
+        taken, _ = choose(files)
+        along = Along.MESSAGE if len(prompt) > MAX_FORM_PROMPT else Along.FILES if taken else Along.NOTHING
         ticket = StartTicket(
             channel_id=channel_id,
             thread_ts=thread_ts,
@@ -116,7 +136,7 @@ class FormDesk:
             prompt=prompt[:MAX_FORM_PROMPT],
             along=along,
         )
-        return await self.open(trigger_id, user_id, ticket)
+        return await self.open(trigger_id, user_id, ticket, taken)
 
     async def submit(self, view_id: str, user_id: str, ticket: StartTicket, fields: FormFields) -> dict[str, str]:
         """The form was sent: {} when the session is stored, else what is wrong, by block; the form stays open then.
@@ -165,6 +185,7 @@ class FormDesk:
                 thread_ts=ticket.thread_ts,
                 prompt_ts=prompt_ts,
                 context=await self._reading.context(channel_id, ticket),
+                files=await self._reading.files(channel_id, ticket),
                 replaces=replaced.session_id if replaced is not None else None,
             )
         )
@@ -199,7 +220,7 @@ class FormDesk:
         if replaced is not None:
             prompt = replaced.initial_prompt
             ticket = replace(ticket, channel_id=replaced.thread.channel_id, base_branch=None, agent=replaced.agent)
-        elif ticket.message_ts is not None and ticket.channel_id is not None and ticket.along is not Along.MESSAGE:
+        elif ticket.message_ts is not None and ticket.channel_id is not None and ticket.along not in _AS_IT_IS:
             wish, _ = await self._reading.wish_of(user_id, ticket.channel_id, ticket)
             prompt = wish.prompt if isinstance(wish, ct.StartCommand) else ""
         if len(prompt) > MAX_FORM_PROMPT and ticket.message_ts is not None:

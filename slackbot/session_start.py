@@ -7,13 +7,14 @@ sees a session that never was.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import structlog
 
 from slackbot.admission import Admission
 from slackbot.core.agent_names import AGENT_NAMES
-from slackbot.core.attachments import choose
+from slackbot.core.attachments import Attached, choose, with_earlier
 from slackbot.core.clipping import MAX_PROMPT_BYTES, clip
 from slackbot.core.errors import DevflowError, PermanentError, Refused, TemporaryError
 from slackbot.core.naming import branch_name_for
@@ -319,13 +320,14 @@ class SessionStarter:
         )
         return replace(session, history=(first,))
 
-    async def _files_of(self, request: StartRequest, thread_ts: str) -> tuple[dict[str, str | int], ...]:
-        """What is attached to the message that the session begins from."""
-        if request.prompt_ts is None:
-            return ()
+    async def _files_of(self, request: StartRequest, thread_ts: str) -> tuple[Mapping[str, str | int], ...]:
+        """What is attached to the message that the session begins from, and to what goes along with it."""
+        own: tuple[Attached, ...] = ()
         try:
-            message = await self._chat.get_message(request.channel_id, thread_ts, request.prompt_ts)
-            files, left_out = choose(message.files if message is not None else ())
+            if request.prompt_ts is not None:
+                message = await self._chat.get_message(request.channel_id, thread_ts, request.prompt_ts)
+                own = message.files if message is not None else ()
+            files, left_out = choose(own)
             if left_out:
                 view = files_left_out(left_out, language=await self._admission.language(request.user_id))
                 await self._chat.post_ephemeral(
@@ -333,8 +335,9 @@ class SessionStarter:
                 )
         except DevflowError as error:
             log.warning("files_not_read", channel_id=request.channel_id, why=error.summary)
-            return ()
-        return tuple(file.entry() for file in files)
+            files = ()
+        along, _ = choose(request.files)
+        return with_earlier([file.entry() for file in files], [file.entry() for file in along])
 
     async def _take_back(self, session: Session) -> None:
         thread = session.thread

@@ -133,6 +133,7 @@ class StartDesk:
             thread_ts=ticket.thread_ts,
             prompt_ts=prompt_ts,
             context=await self._reading.context(channel_id, ticket),
+            files=await self._reading.files(channel_id, ticket),
         )
         session = await self._starter.start(request)
         view = await self._answer(session, Why.CHOSEN, user_id)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from slackbot.core import command_text as ct
+from slackbot.core.attachments import Attached, choose, names_of
 from slackbot.core.clipping import clip
 from slackbot.core.errors import DevflowError, NotFound, Refused
 from slackbot.core.ports import Chat, Message, SessionStore
@@ -145,20 +146,36 @@ class StartReading:
             return (clip(plain_text(message.text), MAX_EARLIER_BYTES)[0],) if message is not None else ()
         return ()
 
+    async def files(self, channel_id: str, ticket: StartTicket) -> tuple[Attached, ...]:
+        """What is attached to what goes along, oldest first."""
+        if ticket.thread_ts is None or ticket.message_ts is None:
+            return ()
+        if ticket.along is Along.THREAD:
+            before = await self._before(channel_id, ticket.thread_ts, ticket.message_ts)
+            return tuple(file for message in before for file in message.files)
+        if ticket.along in (Along.MESSAGE, Along.FILES):
+            message = await self._chat.get_message(channel_id, ticket.thread_ts, ticket.message_ts)
+            return message.files if message is not None else ()
+        return ()
+
     async def earlier(self, channel_id: str, thread_ts: str, message_ts: str) -> list[str]:
         """What was said in a thread before a message, as `name: words`, oldest first; the root stays, the oldest go."""
-        if thread_ts == message_ts:
-            return []
-        messages = await self._chat.list_replies(channel_id, thread_ts, limit=MAX_EARLIER)
-        before = [
-            message
-            for message in messages
-            if float(message.ts) < float(message_ts) and message.user_id != self._bot_user_id and message.text.strip()
-        ]
-        lines = [await self._line(message) for message in before]
+        lines = [await self._line(message) for message in await self._before(channel_id, thread_ts, message_ts)]
         while len(lines) > 1 and sum(len(line.encode()) for line in lines) > MAX_EARLIER_BYTES:
             lines.pop(1)
         return lines
+
+    async def _before(self, channel_id: str, thread_ts: str, message_ts: str) -> list[Message]:
+        if thread_ts == message_ts:
+            return []
+        messages = await self._chat.list_replies(channel_id, thread_ts, limit=MAX_EARLIER)
+        return [
+            message
+            for message in messages
+            if float(message.ts) < float(message_ts)
+            and message.user_id != self._bot_user_id
+            and (message.text.strip() or message.files)
+        ]
 
     async def _line(self, message: Message) -> str:
         name = message.user_id or message.bot_id or "?"
@@ -167,4 +184,7 @@ class StartReading:
                 name = (await self._chat.get_person(message.user_id)).name
         except DevflowError:
             log.debug("person_not_named", user_id=message.user_id)
-        return f"{name}: {clip(plain_text(message.text).strip(), MAX_EARLIER_LINE_BYTES)[0]}"
+        said, _ = clip(plain_text(message.text).strip(), MAX_EARLIER_LINE_BYTES)
+        taken, _ = choose(message.files)
+        attached = f"(attached: {names_of([file.entry() for file in taken])})" if taken else ""
+        return f"{name}: {' '.join(filter(None, (said, attached)))}"

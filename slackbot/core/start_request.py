@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from slackbot.core.attachments import Attached
 from slackbot.core.repository_name import RepositoryName
 
 
@@ -25,5 +26,7 @@ class StartRequest:
     """The message of that thread which holds the prompt, and carries its mark."""
     context: tuple[str, ...] = ()
     """What people said before the prompt; goes to the agent as untrusted context."""
+    files: tuple[Attached, ...] = ()
+    """What is attached to what goes along; the prompt's own files are those of its message."""
     replaces: str | None = None
     """`session_id` of the session that is stopped for this one."""

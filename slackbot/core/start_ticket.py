@@ -30,6 +30,8 @@ class Along(StrEnum):
     """The messages of the thread before the one that holds the prompt."""
     MESSAGE = "message"
     """The message itself, where a form could not hold all of it."""
+    FILES = "files"
+    """What is attached to the message, and nothing else."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
 
+from slackbot.core.attachments import attached_of
 from slackbot.core.errors import DevflowError, Refused, TemporaryError
 from slackbot.core.start_ticket import StartTicket, parse_ticket
 from slackbot.form_desk import errors_by_block
@@ -110,6 +111,7 @@ def register(app: AsyncApp, desk: FrontDesk, start: StartDesk) -> None:
                 message_ts,
                 thread_ts,
                 text_of(message.get("text")),
+                attached_of(message.get("files")),
             )
         except TemporaryError:
             raise

@@ -438,6 +438,7 @@ TEXTS: dict[str, Template] = {
     "form.with_message": (
         "The message is longer than this form takes. Here is its beginning; the whole of it goes along."
     ),
+    "form.with_files": "The message's files go along: {names}.",
     "form.replaces": "The session that was begun for this prompt is stopped when this one starts.",
     "form.slow": "This takes longer than usual. Press Start again in a moment: it is not started twice.",
     "form.no_repository": "Choose a repository.",
