@@ -249,8 +249,8 @@ class Checkout:
     def take_index(self) -> None:
         """Gives the agent's repository the index that the worker has staged."""
         index = self.place.checkout / ".git" / "index"
-        # Never written through a link that the agent put there.
-        script = 'rm -f -- "$2.devflow" && cp -- "$1" "$2.devflow" && mv -f -- "$2.devflow" "$2"'
+        # Never written through a link that the agent put there; with its time (-p), as git needs it (`Leftovers`).
+        script = 'rm -f -- "$2.devflow" && cp -p -- "$1" "$2.devflow" && mv -f -- "$2.devflow" "$2"'
         self.place.as_agent(script, str(self.place.staging / "index"), str(index))
 
     def begin_merge(self, theirs: str, message: str) -> None:

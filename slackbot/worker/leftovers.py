@@ -42,7 +42,11 @@ class Leftovers:
 
     async def _stage(self, head: str, *, fresh: bool) -> None:
         # The agent's index: its stat data spares reading every file again, and it knows what was left out on purpose.
-        script = 'rm -f -- "$2"; if [ -z "$3" ] && [ -f "$1" ] && [ -r "$1" ]; then cp -- "$1" "$2" && echo copied; fi'
+        # With its time (-p): a file of the same size that was changed no earlier than that is read all the same.
+        # https://git-scm.com/docs/racy-git
+        script = (
+            'rm -f -- "$2"; if [ -z "$3" ] && [ -f "$1" ] && [ -r "$1" ]; then cp -p -- "$1" "$2" && echo copied; fi'
+        )
         own, index = self._place.checkout / ".git" / "index", self._place.staging / "index"
         if not self._place.as_agent(script, str(own), str(index), "fresh" if fresh else ""):
             await self._staging("read-tree", head)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -211,6 +213,22 @@ async def test_undo_takes_back_all_of_a_turn_by_one_commit(desk: Desk) -> None:
     back = UndoWork(base_sha=undone.published.base_sha, commit_sha=undone.published.commit_sha)
     assert (await undo(desk.checkout, desk.publisher, back, "Redo\n")).published is not None
     assert git(desk.bare, "show", f"{BRANCH}:a.txt") == "a\n"
+
+
+async def test_an_edit_of_the_same_length_in_the_second_of_the_checkout_counts(desk: Desk) -> None:
+    """git tells it by the time at which the index was written, whatever copies are made of the index."""
+    path, index = desk.files / "README.md", desk.files / ".git" / "index"
+    while True:
+        path.write_text(FILES["README.md"])
+        git(desk.files, "add", "README.md")
+        path.write_text("one\nTWO\nthree\n")
+        second = int(path.stat().st_ctime)
+        if second == int(index.stat().st_mtime):
+            break
+    while int(time.time()) == second:
+        await asyncio.sleep(0.01)
+    assert await desk.turn() is not None
+    assert git(desk.bare, "show", f"{BRANCH}:README.md") == "one\nTWO\nthree\n"
 
 
 async def test_undo_in_conflict_changes_nothing(desk: Desk) -> None:
