@@ -26,6 +26,7 @@ from benchmarks.figures import Figure, Row, milliseconds, percentile, temporary_
 from benchmarks.slack_socket import CHANNEL_ID, TEAM_ID, SlackSocket
 from slackbot.adapters.sqlite import SqliteStore
 from slackbot.core import events as ev
+from slackbot.core.card_key import card_key
 from slackbot.core.item import to_item
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.session import (
@@ -36,7 +37,6 @@ from slackbot.core.session import (
     Thread,
     Turn,
     TurnState,
-    card_key,
     derive_session_id,
 )
 from slackbot.core.transitions import decide

@@ -23,8 +23,8 @@ from benchmarks.slack_socket import SlackSocket
 from slackbot.adapters.sqlite import SqliteStore
 from slackbot.core import events as ev
 from slackbot.core.effects import Effect
-from slackbot.core.events import Limits
 from slackbot.core.item import to_item
+from slackbot.core.limits import Limits
 from slackbot.core.ports import TaskObservation, TaskRequest
 from slackbot.core.session import Session
 from slackbot.engine import Engine

@@ -27,7 +27,7 @@ from slackbot.config import Settings
 from slackbot.core import events as ev
 from slackbot.core.effects import Effect, is_lasting, owed
 from slackbot.core.errors import DevflowError, NotFound, ThreadUnreachable
-from slackbot.core.events import Limits
+from slackbot.core.limits import Limits
 from slackbot.core.ports import Chat, CodeHost, IndexEntry, SessionStore, TaskObservation, Tasks
 from slackbot.core.session import Session, Status
 from slackbot.engine import Engine

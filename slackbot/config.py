@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from slackbot.core.access import AccessPolicy
 from slackbot.core.errors import ConfigError
-from slackbot.core.events import Limits, PullRequestTerms
+from slackbot.core.limits import Limits, PullRequestTerms
 from slackbot.core.public_address import PublicAddress, parse_public_url
 from slackbot.core.spending import SpendingLimits, parse_limits
 from slackbot.policy import read_policies

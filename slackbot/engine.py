@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from slackbot.core import events as ev
+from slackbot.core.card_key import card_key
 from slackbot.core.deadlines import next_deadline
 from slackbot.core.effects import Effect, ForgetSession, MakeBranch, RunTask, UpdateCard, is_lasting, owed
 from slackbot.core.errors import DevflowError, IllegalTransition, NotFound, TemporaryError
@@ -24,7 +25,7 @@ from slackbot.core.history_budget import fit
 from slackbot.core.item import BUDGET_BYTES, from_item, session_size_bytes, to_item
 from slackbot.core.ports import Item, SessionStore
 from slackbot.core.repository_policy import LimitsOf
-from slackbot.core.session import TTL_SECONDS, Lease, Session, card_key
+from slackbot.core.session import TTL_SECONDS, Lease, Session
 from slackbot.core.transitions import decide
 from slackbot.core.values import replace
 from slackbot.lanes import Lane, Lanes

@@ -15,9 +15,10 @@ import structlog
 
 from slackbot.admission import Admission
 from slackbot.command_desk import CommandDesk
+from slackbot.core.card_key import card_key
 from slackbot.core.errors import DevflowError, NotAdmitted
 from slackbot.core.ports import Chat
-from slackbot.core.session import Session, card_key
+from slackbot.core.session import Session
 from slackbot.engine import Engine
 from slackbot.session_finder import SessionFinder
 from slackbot.views.errors import error_view

@@ -13,6 +13,7 @@ import structlog
 from slackbot.core import effects as fx
 from slackbot.core import events as ev
 from slackbot.core.errors import NotFound, PermanentError, ThreadUnreachable
+from slackbot.core.limits import PullRequestTerms
 from slackbot.core.naming import client_token_for
 from slackbot.core.ports import BranchTaken, Chat, CodeHost, Repository, TaskRequest, Tasks
 from slackbot.core.repository_policy import Policies
@@ -48,7 +49,7 @@ class Performer:
         board: ProgressBoard,
         worker: WorkerSettings,
         policies: Policies,
-        terms_of: TermsOf = lambda repository: ev.PullRequestTerms(),
+        terms_of: TermsOf = lambda repository: PullRequestTerms(),
     ) -> None:
         self._chat = chat
         self._tasks = tasks

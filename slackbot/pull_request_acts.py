@@ -14,6 +14,7 @@ from slackbot.core import effects as fx
 from slackbot.core import events as ev
 from slackbot.core.code_host import BranchTaken, CheckDetails, CodeHost, PullRequestSnapshot, Repository
 from slackbot.core.errors import NotFound, PermanentError, TemporaryError, UsageError
+from slackbot.core.limits import PullRequestTerms
 from slackbot.core.ports import Chat
 from slackbot.core.pull_request import REPLY_MARK, open_threads, opinions
 from slackbot.core.pull_request_prompts import (
@@ -32,7 +33,7 @@ from slackbot.views.pull_request import pull_request_body, review_reply
 
 log = structlog.get_logger()
 
-TermsOf = Callable[[RepositoryName], ev.PullRequestTerms]
+TermsOf = Callable[[RepositoryName], PullRequestTerms]
 
 
 class PullRequestActs:

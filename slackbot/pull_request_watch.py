@@ -18,6 +18,7 @@ from slackbot.core import events as ev
 from slackbot.core.code_host import CodeHost, PullRequestSnapshot
 from slackbot.core.deadlines import PULL_REQUEST_SECONDS, is_watched, quiet_since
 from slackbot.core.errors import DevflowError, IllegalTransition, NotFound, Refused, TemporaryError
+from slackbot.core.limits import PullRequestTerms
 from slackbot.core.ports import IndexEntry, SessionStore
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.session import Session
@@ -310,7 +311,7 @@ class PullRequestWatch:
         if snapshot.state == "open" and is_quiet and watched.is_watched:
             await self._handle(watched, ev.PullRequestWatchEnded("quiet"))
 
-    def _terms(self, watched: _Watched) -> ev.PullRequestTerms:
+    def _terms(self, watched: _Watched) -> PullRequestTerms:
         owner, _, name = watched.repository.partition("/")
         return self._terms_of(RepositoryName(owner, name))
 
@@ -323,7 +324,7 @@ class PullRequestWatch:
         except Refused as error:
             # As many sessions are live as may be: nothing is mended unasked just now.
             log.info("not_fixed_unasked", session_id=watched.session_id, why=error.summary)
-            terms = ev.PullRequestTerms(may_merge=event.terms.may_merge)
+            terms = PullRequestTerms(may_merge=event.terms.may_merge)
             return await self._handle(watched, ev.PullRequestObserved(event.snapshot, event.looked_at, terms))
 
     async def _handle(self, watched: _Watched, event: ev.Event) -> bool:

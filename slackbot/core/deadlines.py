@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slackbot.core.events import Limits
+from slackbot.core.limits import Limits
 from slackbot.core.session import TTL_SECONDS, Session, Status
 from slackbot.core.staying import ends
 

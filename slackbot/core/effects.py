@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from slackbot.core.card_key import card_key
 from slackbot.core.pull_request_rules import pull_request_card_key
-from slackbot.core.session import Notice, Session, Status, Turn, TurnState, card_key
+from slackbot.core.session import Notice, Session, Status, Turn, TurnState
 from slackbot.core.staying import is_untrue
 
 

@@ -14,6 +14,7 @@ from slackbot.core import events as ev
 from slackbot.core import turn_rules
 from slackbot.core.clipping import clip
 from slackbot.core.errors import UsageError
+from slackbot.core.limits import PullRequestTerms
 from slackbot.core.notices import with_notice
 from slackbot.core.pull_request import observe
 from slackbot.core.pull_request_state import MAX_ASKED, MAX_OLD_CARDS, MAX_TOLD, Picture, PullRequestState
@@ -139,7 +140,7 @@ def pull_request_observed(session: Session, event: ev.PullRequestObserved, now: 
     return _fixed_unasked(session, event.terms, now)
 
 
-def _fixed_unasked(session: Session, terms: ev.PullRequestTerms, now: int) -> Session:
+def _fixed_unasked(session: Session, terms: PullRequestTerms, now: int) -> Session:
     """With failing checks given to the agent, where the settings say so and not too often was it in vain."""
     state = session.pull_request
     picture = state.seen

@@ -15,7 +15,7 @@ from typing import Any
 
 from slackbot.core.command_text import is_choice
 from slackbot.core.errors import Refused
-from slackbot.core.events import Limits, PullRequestTerms
+from slackbot.core.limits import Limits, PullRequestTerms
 from slackbot.core.policy_lines import PolicyLines
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.values import replace

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from slackbot.core.limits import Limits
 from slackbot.core.values import replace
 
 if TYPE_CHECKING:
@@ -45,15 +46,15 @@ class Stay:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-def idle_ends_at(session: Session, limits: ev.Limits) -> int:
+def idle_ends_at(session: Session, limits: Limits) -> int:
     return max(session.last_activity_at + limits.idle_seconds, session.stay.idle_until or 0)
 
 
-def age_ends_at(session: Session, limits: ev.Limits) -> int:
+def age_ends_at(session: Session, limits: Limits) -> int:
     return max(session.launched_at + limits.max_session_seconds, session.stay.age_until or 0)
 
 
-def seconds_left(session: Session, reason: str, limits: ev.Limits, now: int) -> int:
+def seconds_left(session: Session, reason: str, limits: Limits, now: int) -> int:
     """How long the worker, which keeps the limits as it was told them, is to stay after all; 0 = it may leave."""
     if reason not in (IDLE, AGE):
         return 0
@@ -61,7 +62,7 @@ def seconds_left(session: Session, reason: str, limits: ev.Limits, now: int) -> 
     return max(0, ends_at - now)
 
 
-def ends(session: Session, limits: ev.Limits) -> list[tuple[str, int, int]]:
+def ends(session: Session, limits: Limits) -> list[tuple[str, int, int]]:
     """The ends that may come to a running session: (`idle` or `age`, when, when to warn; the last 0 = not at all)."""
     found = []
     if session.working_turn is None and not session.waiting_turns:
@@ -70,7 +71,7 @@ def ends(session: Session, limits: ev.Limits) -> list[tuple[str, int, int]]:
     return [(kind, at, _warn_at(at, limit_seconds)) for kind, at, limit_seconds in found]
 
 
-def warn(session: Session, limits: ev.Limits, now: int) -> Session:
+def warn(session: Session, limits: Limits, now: int) -> Session:
     """With a warning, where an end is near and nothing is said of one yet."""
     if session.stay.warned is not None:
         return session

@@ -5,6 +5,7 @@ from __future__ import annotations
 from slackbot.core import events as ev
 from slackbot.core import permission_rules, staying, turn_rules
 from slackbot.core.deadlines import ends_as_merged_at
+from slackbot.core.limits import Limits
 from slackbot.core.session import EndedBy, Session, Status, TaskState
 from slackbot.core.session_rules import end_session, fail_session, launch_again
 from slackbot.core.task_report import is_unhealthy, report_task
@@ -41,7 +42,7 @@ def task_observed(session: Session, event: ev.TaskObserved, now: int) -> Session
     if task.last_status == "MISSING":
         # Making the branch may have taken long, so it is the answer of RunTask that counts.
         known_since = max(session.launched_at, session.task.asked_at or 0)
-        if now - known_since < ev.Limits.lost_task_seconds:
+        if now - known_since < Limits.lost_task_seconds:
             return session
     seen = replace(
         session,

@@ -7,6 +7,7 @@ from slackbot.core import joined_turns
 from slackbot.core.attachments import with_earlier
 from slackbot.core.clipping import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, clip
 from slackbot.core.errors import IllegalTransition, Refused, UsageError
+from slackbot.core.limits import Limits
 from slackbot.core.permission_rules import waiting_since
 from slackbot.core.session import MAX_WAITING_TURNS, WITHDRAWN, EndedBy, Session, Turn, TurnState
 from slackbot.core.values import replace
@@ -184,7 +185,7 @@ def retry(session: Session, event: ev.RetryRequested, now: int) -> Session:
     return replace(session, history=(*session.history, *again))
 
 
-def keep_time(session: Session, limits: ev.Limits, now: int) -> Session:
+def keep_time(session: Session, limits: Limits, now: int) -> Session:
     """A turn past its time is cancelled; one whose cancelling nobody confirms is ended without the worker."""
     working = session.working_turn
     if working is None:

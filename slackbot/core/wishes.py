@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from slackbot.core import events as ev
 from slackbot.core.access import Action
+from slackbot.core.limits import Limits
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Wish:
     press_id: str
     message_ts: str | None = None
     value: str = ""
-    limits: ev.Limits = field(default_factory=ev.Limits)
+    limits: Limits = field(default_factory=Limits)
     """Those of the session's repository."""
 
 

@@ -1,6 +1,6 @@
 """The root message, which is also the session's card: what was asked, where it stands, what can be done now.
 
-`root` is posted before there is a session; `card` takes its place and is updated whenever `core.session.card_key`
+`root` is posted before there is a session; `card` takes its place and is updated whenever `core.card_key`
 changes, so it shows nothing that is not in that key. The root's metadata lets a session begin from the root alone.
 """
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from slackbot.core import events as ev
+from slackbot.core.limits import PullRequestTerms
 from slackbot.core.ports import CheckRun, PullRequestSnapshot, TaskObservation
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.session import Session, Status, Thread, TurnState, derive_session_id
@@ -139,10 +140,10 @@ def opened(session: Session | None = None) -> Session:
     return tell(session, ev.PullRequestCardTold("-", f"{T0}.910000", number), now=T0 + 72)
 
 
-NO_TERMS = ev.PullRequestTerms()
+NO_TERMS = PullRequestTerms()
 
 
-def look(session: Session, *, at: int = T0 + 80, terms: ev.PullRequestTerms = NO_TERMS, **seen: Any) -> Session:
+def look(session: Session, *, at: int = T0 + 80, terms: PullRequestTerms = NO_TERMS, **seen: Any) -> Session:
     """After a look at the pull request."""
     return tell(session, ev.PullRequestObserved(a_snapshot(**seen), at * 1000, terms), now=at)
 

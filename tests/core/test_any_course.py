@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from slackbot.core import events as ev
+from slackbot.core.card_key import card_key
 from slackbot.core.deadlines import next_deadline
 from slackbot.core.effects import (
     ActOnPullRequest,
@@ -26,10 +27,11 @@ from slackbot.core.effects import (
 )
 from slackbot.core.errors import DevflowError
 from slackbot.core.item import from_item, to_item
+from slackbot.core.limits import Limits, PullRequestTerms
 from slackbot.core.notices import MAX_NOTICES
 from slackbot.core.ports import TaskObservation
 from slackbot.core.pull_request_rules import ACTIONS, AGENT_ACTIONS
-from slackbot.core.session import WITHDRAWN, EndedBy, Session, Status, Turn, TurnState, card_key
+from slackbot.core.session import WITHDRAWN, EndedBy, Session, Status, Turn, TurnState
 from slackbot.core.transitions import decide
 from tests.core.builders import CHANNEL, FAILING, T0, a_session, a_snapshot, tell
 
@@ -169,9 +171,9 @@ class AnyCourse(RuleBasedStateMachine):
         state=st.sampled_from(["open", "open", "open", "merged", "closed"]),
         fails=st.booleans(),
         mergeable=st.sampled_from(["mergeable", "conflicting", "unknown"]),
-        terms=st.sampled_from([ev.PullRequestTerms(), ev.PullRequestTerms(True, 2)]),
+        terms=st.sampled_from([PullRequestTerms(), PullRequestTerms(True, 2)]),
     )
-    def look(self, state: str, fails: bool, mergeable: str, terms: ev.PullRequestTerms) -> None:
+    def look(self, state: str, fails: bool, mergeable: str, terms: PullRequestTerms) -> None:
         checks = FAILING if fails else ()
         seen = a_snapshot(number=1, state=state, checks=checks, mergeable=mergeable, head_sha="c" * 40)
         self.number += 1
@@ -180,7 +182,7 @@ class AnyCourse(RuleBasedStateMachine):
     @rule(action=st.sampled_from(ACTIONS))
     def act(self, action: str) -> None:
         self.number += 1
-        self.tell(ev.PullRequestActRequested(action, "U3", f"press:{self.number}", terms=ev.PullRequestTerms(True)))
+        self.tell(ev.PullRequestActRequested(action, "U3", f"press:{self.number}", terms=PullRequestTerms(True)))
 
     @rule(done=st.booleans())
     def act_on_it(self, done: bool) -> None:
@@ -290,7 +292,7 @@ class AnyCourse(RuleBasedStateMachine):
 
     @invariant()
     def a_live_session_is_looked_at_again(self) -> None:
-        assert not self.session.status.is_live or next_deadline(self.session, ev.Limits()) is not None
+        assert not self.session.status.is_live or next_deadline(self.session, Limits()) is not None
 
     @invariant()
     def the_card_is_owed_until_it_is_told(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from slackbot.core import events as ev
+from slackbot.core.card_key import card_key
 from slackbot.core.editor_access import (
     Ticket,
     door_secret,
@@ -17,7 +18,7 @@ from slackbot.core.editor_access import (
 )
 from slackbot.core.errors import IllegalTransition
 from slackbot.core.item import from_item, to_item
-from slackbot.core.session import Session, Turn, TurnState, card_key, tried_before
+from slackbot.core.session import Session, Turn, TurnState, tried_before
 from slackbot.core.transitions import decide
 from slackbot.views.buttons import stop_button
 from tests.core.builders import T0, running

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from slackbot.core import events as ev
+from slackbot.core.card_key import card_key
 from slackbot.core.effects import RunTask, StopTask, UpdateCard, owed
 from slackbot.core.item import from_item, to_item
+from slackbot.core.limits import Limits
 from slackbot.core.ports import TaskObservation
-from slackbot.core.session import Session, Status, TurnState, card_key
+from slackbot.core.session import Session, Status, TurnState
 from slackbot.core.task_rules import MAX_LAUNCHES
 from slackbot.core.transitions import decide
 from tests.core.builders import T0, TASK_ARN, a_session, observed, prompt, running, starting, tell, working
@@ -134,7 +136,7 @@ def test_a_launch_that_must_wait_says_why() -> None:
 
 def test_a_launch_that_waits_too_long_ends_with_what_kept_it() -> None:
     """Not with advice to read the log of a task that never was."""
-    limits = ev.Limits()
+    limits = Limits()
     session = begun()
     session = tell(session, ev.LaunchDelayed(session.launch, "There is no room."))
     over = tell(session, ev.TimePassed(limits), now=T0 + limits.start_seconds + 1)

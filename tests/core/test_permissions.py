@@ -11,8 +11,8 @@ from slackbot.core import events as ev
 from slackbot.core.deadlines import next_deadline
 from slackbot.core.effects import ClosePermission, ShowPermission, owed
 from slackbot.core.errors import IllegalTransition, UsageError
-from slackbot.core.events import Limits
 from slackbot.core.item import from_item, to_item
+from slackbot.core.limits import Limits
 from slackbot.core.session import Session, TurnState
 from tests.core.builders import T0, ended_turn, tell, working
 

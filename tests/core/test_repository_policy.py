@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slackbot.core.errors import Refused
-from slackbot.core.events import Limits
+from slackbot.core.limits import Limits
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.repository_policy import Policies, parse_policies
 

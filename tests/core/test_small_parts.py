@@ -14,15 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slackbot.core import state_diagram
+from slackbot.core.card_key import card_key
 from slackbot.core.clipping import clip, one_line
 from slackbot.core.deadlines import PULL_REQUEST_SECONDS, TOUCH_SECONDS, must_stay, next_deadline
 from slackbot.core.errors import ConfigError, DevflowError, TemporaryError
-from slackbot.core.events import CancelRequested, Limits, PullRequestOpened, TimePassed, WorkerHeard
+from slackbot.core.events import CancelRequested, PullRequestOpened, TimePassed, WorkerHeard
+from slackbot.core.limits import Limits
 from slackbot.core.naming import branch_name_for, client_token_for, title_for
 from slackbot.core.notices import MAX_NOTICES, with_notice
 from slackbot.core.ports import TaskObservation
 from slackbot.core.redaction import MASK, redact
-from slackbot.core.session import Session, Status, TurnState, card_key, derive_session_id
+from slackbot.core.session import Session, Status, TurnState, derive_session_id
 from slackbot.core.staying import WARNING_SECONDS, Stay
 from slackbot.core.task_report import report_task
 from tests.core.builders import (

@@ -11,17 +11,18 @@ from slackbot.core.deadlines import next_deadline
 from slackbot.core.effects import PostWarning, RemoveWarning, owed
 from slackbot.core.errors import IllegalTransition
 from slackbot.core.item import from_item, to_item
+from slackbot.core.limits import Limits
 from slackbot.core.session import Session, Status
 from slackbot.core.staying import seconds_left
 from slackbot.core.transitions import decide
 from tests.core.builders import T0, answered, ended_turn, prompt, stopped, tell
 
-LIMITS = ev.Limits(idle_seconds=1_800, max_session_seconds=28_800, silence_seconds=10**9)
+LIMITS = Limits(idle_seconds=1_800, max_session_seconds=28_800, silence_seconds=10**9)
 IDLE_END = T0 + 60 + 1_800
 AGE_END = T0 + 28_800
 
 
-def at(session: Session, now: int, limits: ev.Limits = LIMITS) -> Session:
+def at(session: Session, now: int, limits: Limits = LIMITS) -> Session:
     return tell(session, ev.TimePassed(limits, listening_since=now), now=now)
 
 

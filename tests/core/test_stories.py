@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from slackbot.core import events as ev
+from slackbot.core.card_key import card_key
 from slackbot.core.effects import (
     DeliverAnswer,
     MakeBranch,
@@ -22,8 +23,9 @@ from slackbot.core.effects import (
     stop_reason,
 )
 from slackbot.core.errors import Fenced, IllegalTransition, Refused, UsageError
+from slackbot.core.limits import Limits
 from slackbot.core.ports import TaskObservation
-from slackbot.core.session import EndedBy, Session, Status, TurnState, card_key
+from slackbot.core.session import EndedBy, Session, Status, TurnState
 from slackbot.core.transitions import decide
 from slackbot.core.turn_rules import BY_CLOCK, follows_closely
 from tests.core.builders import (
@@ -44,7 +46,7 @@ from tests.core.builders import (
     working,
 )
 
-LIMITS = ev.Limits()
+LIMITS = Limits()
 
 
 def drawn(session: Session) -> Session:
@@ -675,7 +677,7 @@ def test_idle_and_age() -> None:
     assert over.ended.by is EndedBy.IDLE
 
     old = T0 + LIMITS.max_session_seconds + LIMITS.grace_seconds + 1
-    limits = ev.Limits(idle_seconds=10**6)
+    limits = Limits(idle_seconds=10**6)
     over = tell(heard(session, old), ev.TimePassed(limits), now=old)
     assert over.ended is not None
     assert over.ended.by is EndedBy.AGE

@@ -9,6 +9,7 @@ import pytest
 
 from slackbot.core import events as ev
 from slackbot.core.errors import Fenced, IllegalTransition, UsageError
+from slackbot.core.limits import PullRequestTerms
 from slackbot.core.ports import TaskObservation
 from slackbot.core.pull_request_rules import ACTIONS
 from slackbot.core.session import EndedBy, Session, Status, TurnState
@@ -51,7 +52,7 @@ _MAKE: dict[type[ev.Event], Callable[[Session], list[ev.Event]]] = {
         ev.PullRequestActRequested(action, "U1", f"press:{action}") for action in (*ACTIONS, "?")
     ],
     ev.PullRequestObserved: lambda s: [
-        ev.PullRequestObserved(a_snapshot(state=state, checks=FAILING), 1, ev.PullRequestTerms(True, 1))
+        ev.PullRequestObserved(a_snapshot(state=state, checks=FAILING), 1, PullRequestTerms(True, 1))
         for state in ("open", "closed", "merged", "?")
     ],
     ev.PullRequestWatchEnded: lambda s: [ev.PullRequestWatchEnded("quiet"), ev.PullRequestWatchEnded("gone")],

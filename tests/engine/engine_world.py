@@ -12,6 +12,7 @@ from typing import Any
 
 from slackbot.core import events as ev
 from slackbot.core.effects import Effect, owed
+from slackbot.core.limits import Limits
 from slackbot.core.naming import branch_name_for
 from slackbot.core.ports import Metadata, TaskObservation
 from slackbot.core.repository_name import RepositoryName
@@ -26,7 +27,7 @@ from tests.fakes.code_host import FakeCodeHost
 from tests.fakes.session_store import FakeStore
 from tests.fakes.tasks import FakeTasks
 
-LIMITS = ev.Limits()
+LIMITS = Limits()
 REPOSITORY = "demo/hello"
 
 

@@ -11,6 +11,7 @@ import pytest
 from slackbot.core import events as ev
 from slackbot.core.deadlines import PULL_REQUEST_SECONDS
 from slackbot.core.errors import NotFound, PermanentError, Refused, TemporaryError, UsageError
+from slackbot.core.limits import PullRequestTerms
 from slackbot.core.ports import CheckDetails, CheckRun, Review, ReviewComment, ReviewThread
 from slackbot.core.repository_policy import Policies, RepositoryPolicy
 from slackbot.core.session import EndedBy, Session, Status
@@ -21,7 +22,7 @@ from tests.engine.engine_world import REPOSITORY, EngineWorld, until
 
 CARD = "devflow_pull_request"
 LINT = CheckRun("lint", "failed", "https://ci.example/lint", 7)
-TERMS = ev.PullRequestTerms(may_merge=True)
+TERMS = PullRequestTerms(may_merge=True)
 
 
 class PullRequestWorld(EngineWorld):
@@ -338,7 +339,7 @@ async def test_merging(world: PullRequestWorld) -> None:
 
 async def test_merging_is_off_by_default(world: PullRequestWorld) -> None:
     """Neither offered nor done."""
-    world.terms = ev.PullRequestTerms()
+    world.terms = PullRequestTerms()
     engine = world.engine()
     session_id = await world.opened(engine)
     await world.look(world.watch(engine), engine)
@@ -361,7 +362,7 @@ async def test_a_head_that_moved_is_not_merged(world: PullRequestWorld) -> None:
 
 async def test_failing_checks_are_fixed_unasked_with_a_cap(world: PullRequestWorld) -> None:
     """Once for a commit, three times in a row; where no session may be live any more, not at all."""
-    world.terms = ev.PullRequestTerms(auto_fixes=1)
+    world.terms = PullRequestTerms(auto_fixes=1)
     engine = world.engine()
     session_id = await world.opened(engine)
     watch = world.watch(engine)
@@ -387,7 +388,7 @@ async def test_failing_checks_are_fixed_unasked_with_a_cap(world: PullRequestWor
 
 async def test_no_place_for_an_automatic_fix(world: PullRequestWorld) -> None:
     """A stopped session is not woken beyond what may be live; people are told of the checks all the same."""
-    world.terms = ev.PullRequestTerms(auto_fixes=1)
+    world.terms = PullRequestTerms(auto_fixes=1)
     engine = world.engine()
     session_id = await world.opened(engine)
     await engine.handle(session_id, ev.StopRequested("U1"))

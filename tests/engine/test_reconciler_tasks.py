@@ -12,6 +12,7 @@ from slackbot.core import events as ev
 from slackbot.core.effects import Effect
 from slackbot.core.errors import PermanentError, TemporaryError
 from slackbot.core.item import from_item, to_item
+from slackbot.core.limits import Limits
 from slackbot.core.ports import Item, TaskObservation, TaskRequest
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.session import Session, Status, derive_session_id
@@ -24,8 +25,8 @@ from tests.fakes.tasks import FakeTasks
 RUNS = "RUNNING"
 
 
-def limits_of(repository: RepositoryName) -> ev.Limits:
-    return ev.Limits()
+def limits_of(repository: RepositoryName) -> Limits:
+    return Limits()
 
 
 class DownStore(FakeStore):

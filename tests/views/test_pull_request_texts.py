@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from slackbot.core import events as ev
+from slackbot.core.limits import PullRequestTerms
 from slackbot.core.ports import CheckRun, Review, ReviewComment, ReviewThread
 from slackbot.core.pull_request_text import MAX_TITLE, proposed_body, proposed_title
 from slackbot.core.session import Session
@@ -20,7 +21,7 @@ from tests.core.strategies import sessions
 from tests.views.block_limits import as_read, check, labels, mentions
 
 PR = "https://github.com/acme/shop/pull/12"
-MERGE = ev.PullRequestTerms(may_merge=True)
+MERGE = PullRequestTerms(may_merge=True)
 REVIEWS = (
     Review(1, "grace", "changes_requested", "No <!channel>.", f"{PR}#r1", T0, "member"),
     Review(2, "stranger", "approved", "", f"{PR}#r2", T0, "none"),
@@ -32,7 +33,7 @@ def told(session: Session) -> list[str]:
     return [as_read(check(notice(session, one))) for one in session.thread.notices]
 
 
-def seen(terms: ev.PullRequestTerms = ev.PullRequestTerms(), **facts: Any) -> Session:  # noqa: B008  frozen
+def seen(terms: PullRequestTerms = PullRequestTerms(), **facts: Any) -> Session:  # noqa: B008  frozen
     return look(opened(), terms=terms, **facts)
 
 
@@ -70,7 +71,7 @@ def test_everything_at_once() -> None:
     [
         ({"draft": True}, MERGE, ["View PR #12", "Ready for review"]),
         ({}, MERGE, ["View PR #12", "Merge…"]),
-        ({}, ev.PullRequestTerms(), ["View PR #12"]),
+        ({}, PullRequestTerms(), ["View PR #12"]),
         ({"review_decision": "review_required"}, MERGE, ["View PR #12"]),
         ({"checks": (CheckRun("build", "pending"),)}, MERGE, ["View PR #12"]),
         ({"mergeable": "unknown"}, MERGE, ["View PR #12"]),
@@ -78,7 +79,7 @@ def test_everything_at_once() -> None:
         ({"state": "closed"}, MERGE, ["View PR #12"]),
     ],
 )
-def test_the_buttons_make_sense(facts: dict[str, Any], terms: ev.PullRequestTerms, buttons: list[str]) -> None:
+def test_the_buttons_make_sense(facts: dict[str, Any], terms: PullRequestTerms, buttons: list[str]) -> None:
     """Merge only where the settings allow it, and nothing that GitHub tells is against it."""
     assert labels(pull_request_card(seen(terms, **facts))) == buttons
 

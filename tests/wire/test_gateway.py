@@ -11,6 +11,7 @@ import pytest
 from slackbot import worker_protocol as wp
 from slackbot.adapters.sqlite import SqliteStore
 from slackbot.core import events as ev
+from slackbot.core.limits import Limits
 from slackbot.core.session import derive_session_id
 from slackbot.core.worker_token import sign_worker_token
 from slackbot.engine import Engine
@@ -186,7 +187,7 @@ async def test_a_long_poll_sees_what_another_replica_stored(world: BotWorld, mon
     await thread.turn(1, "answered")
     poll = asyncio.create_task(worker.next())
     store = SqliteStore(world.store_path)
-    other = Engine(store, Idle(), replica_id="another", now=time.time, limits_of=lambda _: ev.Limits())
+    other = Engine(store, Idle(), replica_id="another", now=time.time, limits_of=lambda _: Limits())
     await other.handle(thread.session_id, ev.PromptReceived("C1:9.9", "U0ADA", "from afar"))
     assert (await poll)["prompt"] == "from afar"
     await other.drain(0)
