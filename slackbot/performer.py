@@ -19,7 +19,7 @@ from slackbot.core.ports import BranchTaken, Chat, CodeHost, Repository, TaskReq
 from slackbot.core.repository_policy import Policies
 from slackbot.core.session import Session, Turn
 from slackbot.core.worker_token import sign_worker_token
-from slackbot.engine import NotYet
+from slackbot.performing import NotYet
 from slackbot.progress_board import ProgressBoard
 from slackbot.pull_request_acts import PullRequestActs, TermsOf
 from slackbot.pull_request_cards import PullRequestCards

@@ -18,10 +18,11 @@ from slackbot.core.ports import Metadata, TaskObservation
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.repository_policy import Policies
 from slackbot.core.session import TTL_SECONDS, Session, Status, Thread, Turn, TurnState, derive_session_id
-from slackbot.engine import LEASE_SECONDS, Engine
+from slackbot.engine import Engine
 from slackbot.performer import Performer, WorkerSettings
 from slackbot.progress_board import ProgressBoard
 from slackbot.reconciler import Reconciler
+from slackbot.sealing import LEASE_SECONDS
 from tests.fakes.chat import TEAM_ID, FakeChat
 from tests.fakes.code_host import FakeCodeHost
 from tests.fakes.session_store import FakeStore

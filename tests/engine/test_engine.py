@@ -12,8 +12,9 @@ from slackbot.core.effects import DeliverAnswer, Effect, OpenPullRequest
 from slackbot.core.errors import NotFound, PermanentError, TemporaryError, ThreadUnreachable
 from slackbot.core.ports import Item, Message
 from slackbot.core.session import Session, Status, TurnState
-from slackbot.engine import LEASE_SECONDS, Engine
+from slackbot.engine import Engine
 from slackbot.performer import Performer
+from slackbot.sealing import LEASE_SECONDS
 from tests.engine.engine_world import LIMITS, REPOSITORY, EngineWorld, Mortal, until
 from tests.fakes.chat import FakeChat
 from tests.fakes.session_store import FakeStore
