@@ -167,7 +167,8 @@ class Engine:
                 return False
             # Or by another replica, which nobody here hears of.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.changed(session_id).wait(), 0.2)
+                async with asyncio.timeout(0.2):
+                    await self.changed(session_id).wait()
         return True
 
     async def remove(self, session: Session) -> None:

@@ -141,7 +141,8 @@ class FormDesk:
     async def submit(self, view_id: str, user_id: str, ticket: StartTicket, fields: FormFields) -> dict[str, str]:
         """The form was sent: {} when the session is stored, else what is wrong, by block; the form stays open then.
 
-        One that takes long goes on, and is found under `view_id` when the form is sent again: it is one start.
+        One that takes long goes on, and is found under `view_id` when the form is sent again: it is one start, also
+        after a crash (`StartRequest.request_id`).
         """
         language = await self._admission.language(user_id)
         if not fields.prompt:
@@ -152,7 +153,7 @@ class FormDesk:
             return {action_ids.FORM_CHANNEL: say(language, "form.no_channel")}
         task = self._submissions.get(view_id)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
-            task = asyncio.create_task(self._submitted(user_id, ticket, fields))
+            task = asyncio.create_task(self._submitted(user_id, ticket, fields, f"form:{view_id}"))
             self._submissions[view_id] = task
             while len(self._submissions) > _MAX_SUBMISSIONS:
                 self._submissions.popitem(last=False)
@@ -162,7 +163,7 @@ class FormDesk:
         task.result()
         return {}
 
-    async def _submitted(self, user_id: str, ticket: StartTicket, fields: FormFields) -> Session:
+    async def _submitted(self, user_id: str, ticket: StartTicket, fields: FormFields, request_id: str) -> Session:
         channel_id = ticket.channel_id or fields.channel_id or ""
         await self._admission.person(user_id)
         await self._admission.channel(channel_id, must_post=True)
@@ -186,6 +187,7 @@ class FormDesk:
                 prompt_ts=prompt_ts,
                 context=await self._reading.context(channel_id, ticket),
                 files=await self._reading.files(channel_id, ticket),
+                request_id=request_id,
                 replaces=replaced.session_id if replaced is not None else None,
             )
         )

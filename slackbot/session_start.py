@@ -52,6 +52,10 @@ __all__ = ["LostRoot", "SessionStarter", "StartLimits", "StartRequest"]
 
 log = structlog.get_logger()
 
+FORM_SECONDS = 600
+FORM_SESSIONS = 5
+"""A form is sent again within this time, and before so many other sessions of the person began."""
+
 CHECK_SECONDS = 2.0
 """Slack gives a command 3 seconds in all; what cannot be checked in this time is not begun."""
 
@@ -100,6 +104,7 @@ class SessionStarter:
         policies: Policies,
     ) -> None:
         self._engine = engine
+        self._store = store
         self._chat = chat
         self._code_host = code_host
         self._admission = admission
@@ -121,8 +126,11 @@ class SessionStarter:
         """Posts the root and stores the session, durable on return. Raises before the root what is wrong.
 
         In a thread that people began no root is posted: the card is going to be a reply. The same request there
-        twice is one session.
+        twice is one session, and so is the same form twice.
         """
+        begun = await self._begun_by(request)
+        if begun is not None:
+            return begun
         with self.limits.place(request.user_id, replaces=request.replaces) as place:
             return await self._start(request, place)
 
@@ -142,6 +150,10 @@ class SessionStarter:
         session = replace(session, model=model, mode=mode)
         place.session_id = session.session_id
         session = await self._with_first_turn(session, request)
+        begun = await self._begun_by(request)
+        if begun is not None:
+            await self._take_back(session)
+            return begun
         try:
             created = await self._engine.create(session)
         except DevflowError:
@@ -158,6 +170,18 @@ class SessionStarter:
             agent=agent,
         )
         return session
+
+    async def _begun_by(self, request: StartRequest) -> Session | None:
+        """The session that the same form began a moment ago; whoever sent it was not told."""
+        if request.request_id is None or request.thread_ts is not None:
+            return None
+        now = self._engine.now()
+        page = await self._store.list_by_user(request.user_id, now, FORM_SESSIONS)
+        for entry in page.entries:
+            session = await self._engine.load(entry.session_id) if now - entry.created_at < FORM_SECONDS else None
+            if session is not None and request.request_id in session.heard:
+                return session
+        return None
 
     async def _post_root(self, request: StartRequest, repository: Repository, base_branch: str, language: str) -> str:
         agent, model, mode = self._choice(request, repository.name)
@@ -291,6 +315,7 @@ class SessionStarter:
                 status_ts=thread_ts if request.thread_ts is None else None,
                 language=None if language == DEFAULT else language,
             ),
+            heard=(request.request_id,) if request.request_id else (),
             launch=self._engine.now_milliseconds(),
         )
 

@@ -28,5 +28,7 @@ class StartRequest:
     """What people said before the prompt; goes to the agent as untrusted context."""
     files: tuple[Attached, ...] = ()
     """What is attached to what goes along; the prompt's own files are those of its message."""
+    request_id: str | None = None
+    """The form that was sent: sent again, because its acknowledgement was lost, it is the same start."""
     replaces: str | None = None
     """`session_id` of the session that is stopped for this one."""

@@ -20,6 +20,7 @@ from tests.wire.bot_world import bot_world
 
 KILLS_A_WORLD = 30
 IDLE_SECONDS = 10
+POINT_SECONDS = 15.0
 SETTLE_SECONDS = 300.0
 """More than a machine that does nothing else needs."""
 
@@ -47,6 +48,7 @@ def main() -> int:
             bots=options.bots or 1 + seed % 2,
             lease_seconds=options.lease,
             settle_seconds=SETTLE_SECONDS,
+            point_seconds=POINT_SECONDS,
             on_aws=seed % 4 == 0 if options.aws is None else bool(options.aws),
             idle_seconds=idle or None,
         )

@@ -24,9 +24,6 @@ from tests.faults.crowd import Crowd
 from tests.faults.kill_points import NEEDS, SIDES, Point, all_calls
 from tests.faults.verdict import unsettled, verdict
 
-POINT_SECONDS = 6.0
-"""A bot that has not come to its point by then is killed where it is."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -38,6 +35,8 @@ class Plan:
     lease_seconds: int = 5
     seconds: float = 3600.0
     settle_seconds: float = 150.0
+    point_seconds: float = 6.0
+    """A bot that has not come to its point by then is killed where it is."""
     on_aws: bool = False
     """DynamoDB (moto) and a scripted ECS in place of SQLite and local tasks."""
     idle_seconds: int | None = None
@@ -170,7 +169,7 @@ class _Run:
         point = self._points.pop()
         bot = self._rng.choice(self._crash.living)
         bot.arm(point)
-        await self._work(POINT_SECONDS, until_dead=bot, wish=NEEDS.get(point.call))
+        await self._work(self._plan.point_seconds, until_dead=bot, wish=NEEDS.get(point.call))
         if bot.lives:
             await self._kill_bot(bot, f"bot, not at {point.call}")
             return

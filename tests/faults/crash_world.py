@@ -25,6 +25,9 @@ from tests.wire.bot_world import BotWorld, bot_world, until
 
 REPOSITORY_ROOT = Path(__file__).parents[2]
 START_SECONDS = 240.0
+PERMISSION_SECONDS = 8
+"""How long the agent's question waits; some are answered, some are not."""
+
 PATIENT_SECONDS = 3.0
 """How long a worker's connection waits for a bot that comes up again."""
 
@@ -150,6 +153,8 @@ class CrashWorld:
             "DEVFLOW_GATEWAY_URL": self.url,
             "DEVFLOW_MAX_SESSIONS_PER_USER": "500",
             "DEVFLOW_RECONCILE_SECONDS": "0.5",
+            "DEVFLOW_PERMISSIONS": "edits",
+            "DEVFLOW_PERMISSION_SECONDS": str(PERMISSION_SECONDS),
             "DEVFLOW_LOG_FORMAT": "json",
             "DEVFLOW_TEST_LEASE_SECONDS": str(self._lease_seconds),
             **self.settings,

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from slackbot.sandbox.slack.faults import PersonRefusedError
 from slackbot.views import action_ids
+from tests.faults import desk_work
 from tests.faults.crash_world import CrashWorld
+from tests.faults.desk_work import Notes, StartForm
 from tests.wire.bot_world import Person, SessionThread
 
 MAX_OPEN_PROMPTS = 6
@@ -30,6 +31,9 @@ MORE = {
     "start": ["!retry"] * 5,
     "home": ["home"] * 9,
     "button": ["button"] * 9,
+    "look": ["look"] * 9,
+    "form": ["form"] * 9 + ["send"] * 9,
+    "pull_request_form": ["open_pr"] * 9 + ["send"] * 9,
     "forget": ["forget"] * 9 + ["!stop"] * 4,
 }
 """What is done more often where a certain call is waited for (`kill_points.NEEDS`)."""
@@ -55,6 +59,9 @@ class Talk:
     """`ts` of replies that their author took away again; the bot may have begun them."""
     is_forgotten: bool = False
     """Whether somebody asked for that; it is so once the item is gone."""
+    notes: Notes = field(default_factory=Notes)
+    form: StartForm | None = None
+    """The form it began from."""
     asked: Counter[str] = field(default_factory=Counter)
     """`!stop` and the like, whether by word or by button: how often, each delivery of the same one not counted."""
 
@@ -75,6 +82,7 @@ class Crowd:
         self._repositories = repositories
         self._numbers = itertools.count(1)
         self.talks: list[Talk] = []
+        self.forms: list[StartForm] = []
         self.failed_starts = 0
         self.done: Counter[str] = Counter()
 
@@ -83,18 +91,18 @@ class Crowd:
         return [talk for talk in self.talks if talk.thread.item().get("status") in ("starting", "running")]
 
     async def acts(self, wish: str | None = None) -> None:
-        """`wish`: `start`, `pull_request`, `stop`, `long`, `slow` or `odd`, where a certain call is waited for."""
+        """`wish`: one of `MORE`, where a certain call is waited for."""
         live = self.live
         if not self.talks or len(live) < 3 or (wish == "start" and len(live) < 6):
             await self._starts()
             return
         choices = ["reply"] * 7 + ["!cancel", "!retry", "!retry", "!pr", "!stop", "button", "button", "revive"]
-        choices += ["edit", "delete", "home"]
+        choices += ["edit", "delete", "home", "form", "send", "send", "answer", "answer", "look"]
         choices += MORE.get(wish or "", [])
         choice = self._rng.choice(choices)
         talk = self._rng.choice(live if live and self._rng.random() < 0.8 else self.talks)
-        if choice == "button":
-            await self._presses(talk)
+        if choice in ("button", "open_pr"):
+            await self._presses(talk, action_ids.SESSION_OPEN_PR if choice == "open_pr" else None)
         elif choice == "home":
             await self._crash.world.slack.people.open_home(talk.person.user_id)
             self.done["home"] += 1
@@ -102,11 +110,22 @@ class Crowd:
             await self._changes_mind(talk, choice)
         elif choice == "forget":
             await self._forgets()
+        elif choice == "form":
+            await self._opens_form()
+        elif choice == "send":
+            await self._sends_form()
+        elif choice == "answer":
+            await self._answers()
+        elif choice == "look":
+            await self._looks()
         elif choice in WORDS:
             await self._says_word(talk, choice)
         elif choice == "revive":
             half = [talk for talk in self.talks if not talk.thread.item()]
-            await self._replies(self._rng.choice(half) if half else talk, self._prompt())
+            chosen = self._rng.choice(half) if half else talk
+            if half and chosen.form is not None:
+                chosen.form.revived += 1
+            await self._replies(chosen, self._prompt())
         elif choice in ("long", "slow"):
             await self._replies(talk, self._prompt(choice))
         else:
@@ -116,12 +135,14 @@ class Crowd:
     def _prompt(self, kind: str = "") -> str:
         """A command that leaves a line of its own on the branch, each time it is run."""
         token = f"p{next(self._numbers)}q"
-        kind = kind or self._rng.choice(("quick", "quick", "quick", "slow", "failing", "long"))
+        kind = kind or self._rng.choice(("quick", "quick", "quick", "slow", "failing", "long", "asking"))
         note = f"echo {token} >> log.txt && echo said {token}"
         return {
             "quick": note,
             "slow": f"{note} && sleep {self._rng.uniform(0.4, 2.5):.1f}",
             "failing": f"{note}; false",
+            # The shell agent asks leave for what deletes.
+            "asking": f"rm -rf build_{token}; {note}",
             "long": f"{note} && yes {token} | head -c 50000",
         }[kind]
 
@@ -200,30 +221,85 @@ class Crowd:
         talk.asked[word] += 1
         self.done[word] += 1
 
-    async def _presses(self, talk: Talk) -> None:
+    async def _presses(self, talk: Talk, action_id: str | None = None) -> None:
+        """One of the thread's buttons; one with `action_id` in any thread that has it."""
+        wanted = BUTTONS if action_id is None else (action_id,)
         found = [
-            (message, block, element)
-            for message in talk.thread.messages()
-            for block in message.get("blocks") or ()
-            for element in (block.get("elements") or () if block["type"] == "actions" else ())
-            if element.get("action_id") in BUTTONS and "value" in element
+            (each, message, block_id, element)
+            for each in ([talk] if action_id is None else self.live)
+            for message in each.thread.messages()
+            for block_id, element in desk_work.elements(message)
+            if element.get("action_id") in wanted and "value" in element
         ]
         if not found:
             return
-        message, block, element = self._rng.choice(found)
-        try:
-            await self._crash.world.slack.people.press(
-                talk.person.user_id,
-                element["action_id"],
-                block_id=block["block_id"],
-                channel_id=talk.thread.channel_id,
-                message_ts=message["ts"],
-            )
-        except PersonRefusedError:
-            return  # the message went, or lost the button, between the look and the press
+        talk, message, block_id, element = self._rng.choice(found)
+        if not await desk_work.press(talk.person, talk.thread, message, block_id, element):
+            return
         verb = BUTTONS[element["action_id"]]
-        talk.asked[verb] += 1
         self.done[f"button {verb}"] += 1
+        view_id = desk_work.pull_request_form(talk.person) if verb == "!pr" else None
+        if view_id is not None:
+            # Asked for when it is sent; nothing but the form came of the press.
+            talk.notes.open_forms.append(view_id)
+        else:
+            talk.asked[verb] += 1
+
+    async def _opens_form(self) -> None:
+        person, repository = self._crash.world.someone(), self._rng.choice(self._repositories)
+        form = await desk_work.open_start_form(person, repository, self._prompt())
+        self.done["form" if form is not None else "form, not shown"] += 1
+        if form is not None:
+            self.forms.append(form)
+
+    async def _sends_form(self) -> None:
+        """One of those that lie open: some are sent for the first time, some because nobody heard of it."""
+        start = [form for form in self.forms if not form.is_taken]
+        pull_requests = [(talk, view_id) for talk in self.talks for view_id in talk.notes.open_forms]
+        if pull_requests and (not start or self._rng.random() < 0.5):
+            talk, view_id = self._rng.choice(pull_requests)
+            talk.asked["!pr"] += 1
+            await desk_work.send_pull_request_form(talk.person, view_id, self._rng)
+            if desk_work.pull_request_form(talk.person) != view_id:
+                talk.notes.open_forms.remove(view_id)
+            self.done["form of a pull request"] += 1
+        elif start:
+            form = self._rng.choice(start)
+            is_taken = await desk_work.send_start_form(form, self._rng)
+            self.done["form sent" if is_taken else "form sent, not acknowledged"] += 1
+            known = {(talk.thread.channel_id, talk.thread.thread_ts) for talk in self.talks}
+            for root in form.person.public():
+                thread = SessionThread(self._crash.world, form.person.channel_id, str(root["ts"]))
+                if (thread.channel_id, thread.thread_ts) not in known:
+                    self.talks.append(Talk(form.person, thread, form.repository, form.prompt, False, form=form))
+
+    async def _answers(self) -> None:
+        """A question that stands; some stay unanswered until their time is over."""
+        found = [
+            (talk, message)
+            for talk in self.live
+            for message in desk_work.questions(talk.thread)
+            if any(True for _ in desk_work.elements(message))
+        ]
+        if found:
+            talk, message = self._rng.choice(found)
+            talk.notes.answers += await desk_work.answer_question(talk.person, talk.thread, message, self._rng)
+            self.done["answer"] += 1
+
+    async def _looks(self) -> None:
+        """At what an answer changed, and how."""
+        found = [
+            (talk, message, block_id, element)
+            for talk in self.live
+            for message in talk.thread.messages()
+            for block_id, element in desk_work.elements(message)
+            if element.get("action_id") in (action_ids.ANSWER_DIFF, action_ids.ANSWER_STEPS)
+        ]
+        if found:
+            talk, *at = self._rng.choice(found)
+            await desk_work.close_what_only_shows(talk.person)
+            await desk_work.press(talk.person, talk.thread, *at)
+            self.done["look"] += 1
 
 
 def event_type(message: Mapping[str, Any]) -> str:

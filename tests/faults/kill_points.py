@@ -25,18 +25,19 @@ NEEDS: dict[str, str] = {
     "code_host.open_pull_request": "pull_request", "code_host.delete_branch": "stop", "tasks.run_task": "start",
     "tasks.stop_task": "stop", "chat.post_ephemeral": "odd", "chat.get_permalink": "pull_request",
     "chat.upload_file": "long", "chat.get_message": "odd", "chat.delete_message": "slow", "chat.publish_home": "home",
-    "chat.open_modal": "button", "code_host.list_branches": "button", "code_host.pull_request_template": "button",
-    "store.delete": "forget",
+    "chat.open_modal": "look", "chat.update_modal": "look", "code_host.compare_files": "look",
+    "code_host.pull_request_template": "pull_request_form", "code_host.list_branches": "pull_request_form",
+    "code_host.list_reviewers": "pull_request_form", "code_host.list_repositories": "form",
+    "store.list_by_user": "form", "store.delete": "forget",
 }  # fmt: skip
 """What people must do for a call to be made at all; every other call is made whatever they do."""
 
 _NEVER_CALLED = {
-    "store.close", "store.list_by_user", "tasks.close", "code_host.close", "code_host.compare",
-    "code_host.get_pull_request", "code_host.list_repositories", "chat.close", "chat.read_file",
-    "chat.user_group_members", "chat.forget_channel", "chat.update_modal", "chat.share_file",
-    "chat.stream_file", "chat.upload_bytes", "code_host.compare_files", "store.add_up",
+    "store.close", "tasks.close", "code_host.close", "chat.close", "chat.forget_channel",
+    "code_host.compare", "code_host.get_pull_request", "chat.read_file", "chat.user_group_members",
+    "chat.share_file", "chat.stream_file", "chat.upload_bytes", "store.add_up",
     "code_host.check_details", "code_host.create_ref", "code_host.delete_ref", "code_host.get_ref",
-    "code_host.list_reviewers", "code_host.mark_ready_for_review", "code_host.merge_pull_request",
+    "code_host.mark_ready_for_review", "code_host.merge_options", "code_host.merge_pull_request",
     "code_host.reply_to_review_comment", "code_host.update_ref",
 }  # fmt: skip
 """Calls of an orderly end, and calls that nothing in these runs leads to."""

@@ -15,8 +15,11 @@ from slackbot.core.session import TurnState
 from slackbot.sandbox.github.git_commands import GitRepository
 from slackbot.thread_writer import MARKS
 from slackbot.views.card import card
+from slackbot.worker.danger import danger_of
+from slackbot.worker.shell_words import NOT_ALLOWED
 from tests.faults.crash_world import CrashWorld
 from tests.faults.crowd import Crowd, Talk, event_type, payload
+from tests.faults.desk_work import StartForm, allowed_times, is_always_allowed, questions_that_do_not_hold
 from tests.wire.bot_world import words
 
 TOLD_BY_NOBODY = ("deleted", "-")
@@ -56,6 +59,7 @@ async def verdict(crash: CrashWorld, crowd: Crowd) -> list[str]:
     for talk in crowd.talks:
         name = f"{talk.thread.session_id[:8]} ({talk.thread.channel_id}): "
         faults += [name + fault for fault in await _of_talk(crash, talk)]
+    faults += [fault for form in crowd.forms for fault in _form(form, crowd)]
     known = {talk.thread.session_id for talk in crowd.talks}
     faults += [f"{item['session_id']} has no thread" for item in crash.world.items() if item["session_id"] not in known]
     processes = crash.task_processes()
@@ -89,8 +93,21 @@ async def _of_talk(crash: CrashWorld, talk: Talk) -> list[str]:
     if shown != drawn:
         faults.append(f"the card shows {shown!r}, not {drawn!r}")
     faults += _prompts(talk, item) + _ends(item, bots_own) + _notices(talk, item, bots_own)
-    faults += _marks(talk, item, messages)
+    faults += _marks(talk, item, messages) + questions_that_do_not_hold(talk.thread, talk.notes)
     return faults + await _work(crash, talk, item, bots_own)
+
+
+def _form(form: StartForm, crowd: Crowd) -> list[str]:
+    """A form begins one session, however often it was sent; one that was taken did."""
+    begun = [talk for talk in crowd.talks if talk.form is form]
+    stored = [talk for talk in begun if talk.thread.item() or talk.is_forgotten]
+    name = f"the form of {form.person.user_id} ({form.person.channel_id})"
+    faults = []
+    if len(stored) > 1 + form.revived:
+        faults.append(f"{name} began {len(stored)} sessions")
+    if form.is_taken and not stored:
+        faults.append(f"{name} was taken, and no session is stored")
+    return faults
 
 
 def _withdrawn(talk: Talk) -> set[str]:
@@ -213,10 +230,17 @@ async def _work(crash: CrashWorld, talk: Talk, item: dict[str, Any], bots_own: l
         if sha and (head is None or not await git.is_ancestor(sha, head)):
             faults.append(f"turn {turn['turn_id']} tells of commit {sha}, which is not on the branch")
     tries = Counter(_token(turn["prompt"]) for turn in item["history"] if turn.get("claimed_at"))
-    answered = Counter(_token(turn["prompt"]) for turn in item["history"] if turn["state"] == "answered")
+    answered = Counter(
+        _token(turn["prompt"])
+        for turn in item["history"]
+        if turn["state"] == "answered" and NOT_ALLOWED not in turn.get("response", "")
+    )
+    asking = {_token(turn["prompt"]) for turn in item["history"] if danger_of(turn["prompt"])}
     for token, count in lines.items():
         if count > tries[token]:
             faults.append(f"{token} was done {count} times, and given to a worker {tries[token]} times")
+        if token in asking and count > allowed_times(talk.thread, token) and not is_always_allowed(talk.thread):
+            faults.append(f"{token} was done {count} times, allowed {allowed_times(talk.thread, token)} times")
     faults += [
         f"{token} was answered, and is not on the branch" for token in answered if lines[token] < answered[token]
     ]

@@ -10,8 +10,8 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from tests.wire.worker import ScriptedWorker, turn_path
 
 ACK_SECONDS = 15.0
 AT_ONCE = 24
+BEAT_SECONDS = 0.1
+STALL_SECONDS = 2.0
 MALLORY = "U0MALLORY"
 """Let in, and no more to the others' sessions than a participant."""
 
@@ -45,23 +47,32 @@ class Outcome:
     cases: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+    told: Counter[str] = field(default_factory=Counter)
+    """What the bot logged as worth knowing, by its name: a connection made anew, an outage."""
+    stalls: list[float] = field(default_factory=list)
+    """For how long the loop of bot and stand-ins answered nobody, in seconds, where that was long."""
 
     def __str__(self) -> str:
         tried = ", ".join(f"{count} {name}" for name, count in sorted(self.cases.items()))
         said = ", ".join(f"{count} x {name}" for name, count in sorted(self.answers.items()))
         lines = [f"seed {self.seed}: {self.cases.total()} cases ({tried}); answers: {said}"]
+        if self.told or self.stalls:
+            told = ", ".join(f"{count} x {name}" for name, count in sorted(self.told.items()))
+            lines.append(f"  logged: {told or 'nothing'}; stalls: {[round(s, 1) for s in self.stalls[:20]]}")
         return "\n".join([*lines, *(f"  FAULT: {fault}" for fault in self.faults[:20])])
 
 
 @contextmanager
-def complaints() -> Iterator[list[str]]:
-    """What is logged inside as an error of the bot's own."""
+def complaints(told: Counter[str]) -> Iterator[list[str]]:
+    """What is logged inside as an error of the bot's own; `told` counts the warnings."""
     noted: list[str] = []
     before = structlog.get_config()
 
     def note(logger: Any, name: str, event: MutableMapping[str, Any]) -> Any:
         if name in ("error", "exception", "critical") or event.get("event") == "slack_envelope_unacknowledged":
             noted.append(repr(event)[:1_500])
+        if name == "warning":
+            told[str(event.get("event"))] += 1
         raise structlog.DropEvent
 
     structlog.configure(processors=[structlog.processors.format_exc_info, note])
@@ -71,12 +82,32 @@ def complaints() -> Iterator[list[str]]:
         structlog.configure(**before)
 
 
+@asynccontextmanager
+async def watched_loop(stalls: list[float]) -> AsyncIterator[None]:
+    """Notes how long the event loop lets others wait, where that is long."""
+
+    async def watch() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(BEAT_SECONDS)
+            late = loop.time() - before - BEAT_SECONDS
+            if late > STALL_SECONDS:
+                stalls.append(late)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
 async def fuzz_run(seed: int, cases: int, directory: Path, *, exhaustive: bool = False) -> Outcome:
     """`cases` in all, most of them Slack's. `exhaustive`: also every single change of every envelope recorded."""
     outcome = Outcome(seed)
     rng = random.Random(seed)
-    with complaints() as noted:
-        async with bot_world(directory) as world:
+    with complaints(outcome.told) as noted:
+        async with bot_world(directory) as world, watched_loop(outcome.stalls):
             await world.start_bot(
                 pace=PACE,
                 DEVFLOW_MAX_SESSIONS_PER_USER="50",

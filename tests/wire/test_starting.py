@@ -340,3 +340,19 @@ async def test_an_expired_session_in_a_thread_of_people_comes_back(world: BotWor
     assert (revived["branch_name"], revived["pr_number"]) == (item["branch_name"], number)
     assert (revived["pull_request"]["state"], thread.turns()[0]["prompt_ts"]) == ("open", again)
     assert revived["slack"]["status_ts"] == thread.of_type("devflow_session")[0]["ts"]
+
+
+async def test_a_form_that_is_sent_again_after_a_restart_is_one_start(world: BotWorld) -> None:
+    """The acknowledgement was lost, the form still lies open, and the bot that took it is gone."""
+    ada, repository = world.someone("ada"), await world.repository()
+    await ada.types("")
+    form = await ada.told_in_form()
+    views = world.slack.workspace.store
+    lying_open = dict(views.get("view", form["id"]) or {})
+    assert (await ada.submits(form, repository=repository, prompt="echo once"))["ok"]
+    await world.stop_bot()
+    await world.start_bot(DEVFLOW_MAX_SESSIONS_PER_USER="20")
+    views.put("view", form["id"], lying_open)
+    assert (await ada.submits(form, repository=repository, prompt="echo once"))["ok"]
+    (root,) = ada.public()
+    assert SessionThread(world, ada.channel_id, root["ts"]).item()["initial_prompt"] == "echo once"
