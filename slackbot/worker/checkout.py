@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from slackbot.core.errors import PermanentError
-from slackbot.worker.git import Credentials, Git, GitFailed, Person
+from slackbot.worker.git import LOCAL_SECONDS, Git, GitFailed
+from slackbot.worker.git_identity import Credentials, Person, config_text, url_prefix
 from slackbot.worker.leftovers import Leftovers
 from slackbot.worker.place import OUTSIDE_VERSION_CONTROL, CheckoutBroken, Place
 from slackbot.worker_protocol import SessionInfo
@@ -26,29 +26,10 @@ CLONE_DEPTH = 100
 DEEPER = (500, 5_000, 2_000_000)
 """So many more, until branch and base meet; the last is all there is."""
 
+INSIDE_SECONDS = 30.0
+"""The longest a look into the agent's repository may take, or a ref's change there: what hangs, it made hang."""
+
 NOTHING_ELSE: Mapping[str, str] = {}
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-def url_prefix(clone_url: str) -> str:
-    """`scheme://host[:port]` of a clone address that the worker may send a token to; PermanentError else."""
-    parts = urlsplit(clone_url)
-    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    if not secure or not parts.hostname or "@" in parts.netloc or clone_url.startswith("-"):
-        raise PermanentError(
-            "The repository's address is not an https address without credentials in it, so no token was sent there.",
-            "Look at the GitHub settings of the bot.",
-        )
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def config_text(person: Person) -> str:
-    """What the agent's repository is told of its committer (https://git-scm.com/docs/git-config#_syntax)."""
-
-    def quoted(value: str) -> str:
-        return '"' + " ".join(value.split()).replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-    return f"[user]\n\tname = {quoted(person.name)}\n\temail = {quoted(person.email)}\n[commit]\n\tgpgSign = false\n"
 
 
 class Checkout:
@@ -72,7 +53,8 @@ class Checkout:
         scheme = urlsplit(info.clone_url).scheme
         self.origin = Git(place.origin, place.scratch, protocols=scheme, person=self.person)
         home = place.home if place.confinement.is_separate else place.scratch
-        self._inside = Git(place.checkout / ".git", home, person=self.person, confinement=place.confinement)
+        inside = place.checkout / ".git"
+        self._inside = Git(inside, home, person=self.person, confinement=place.confinement, seconds=INSIDE_SECONDS)
         self.staging = Git(
             place.staging,
             home,
@@ -97,7 +79,8 @@ class Checkout:
             await making
         self.synced = await self.remote_head()
         await self.show_remote(also={self.branch: self.synced})
-        await replace(self._inside, work_tree=self.place.checkout)("read-tree", "-m", "-u", "HEAD")
+        filling = replace(self._inside, work_tree=self.place.checkout, seconds=LOCAL_SECONDS)
+        await filling("read-tree", "-m", "-u", "HEAD")
 
     async def _fetch_first(self, credentials: Credentials) -> None:
         # The agent's user reads the objects and nothing else.
@@ -115,11 +98,12 @@ class Checkout:
         await anywhere("init", "--quiet", "--bare", "--template=", "--", str(place.staging))
         await anywhere("init", "--quiet", "--template=", f"--initial-branch={self.name}", "--", str(place.checkout))
         excludes = "".join(f"{pattern}\n" for pattern in OUTSIDE_VERSION_CONTROL)
-        await asyncio.to_thread(
+        self._leftovers.settings = await asyncio.to_thread(
             place.as_agent,
             'cd -- "$1" && mkdir -p objects/info info && printf "%s\\n" "$2" > objects/info/alternates && '
-            'printf "%s" "$3" >> info/exclude && cat >> config',
-            str(inside), str(place.origin / "objects"), excludes, stdin=config_text(self.person),
+            'printf "%s" "$3" >> info/exclude && cat >> config && cat -- "$4"',
+            str(inside), str(place.origin / "objects"), excludes, str(place.staging / "config"),
+            stdin=config_text(self.person),
         )  # fmt: skip
 
     async def fetch(self, credentials: Credentials, *, depth: int | None = None, deepen: int | None = None) -> None:
@@ -280,6 +264,7 @@ class Checkout:
     async def move(self, new: str, old: str) -> None:
         """Brings HEAD, index and files from the commit `old` to `new`, which the bare repository has."""
         await self.show_remote()
+        self._leftovers.renew(keep_index=True)
         await self.staging("read-tree", "--reset", "-u", new)
         await self.adopt(new, old)
 

@@ -19,7 +19,7 @@ from slackbot.worker.agents import Choice
 from slackbot.worker.checkout import Checkout
 from slackbot.worker.editor import Editor, editor_environment, find_editor, own_address
 from slackbot.worker.gateway_client import GatewayClient, patiently
-from slackbot.worker.git import Credentials
+from slackbot.worker.git_identity import Credentials
 from slackbot.worker.leaving import SAVE_SECONDS, unless_leaving
 from slackbot.worker.place import Place
 from slackbot.worker.publish import Publisher

@@ -1,7 +1,6 @@
 """Runs git so that only what the worker wrote is obeyed, and so that a token reaches git alone.
 
-Used by checkout and publish. A token is handed over through a pipe: it is never in an argument, an
-environment, a file or a URL (git's credential helper protocol: https://git-scm.com/docs/gitcredentials).
+Used by checkout and publish; as whom it speaks is in `git_identity`. What it says, and how long it takes, is bounded.
 """
 
 from __future__ import annotations
@@ -11,17 +10,16 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from slackbot.core.errors import DevflowError
 from slackbot.worker.confinement import Confinement
+from slackbot.worker.git_identity import Credentials, Person, helper, token_pipe
 from slackbot.worker.output import Bounded
-from slackbot.worker.processes import signal_group
+from slackbot.worker.processes import exited, signal_group
 
 LOCAL_SECONDS = 300.0
-"""The longest a git command without a network may take."""
 NETWORK_SECONDS = 1800.0
 """The longest a clone, fetch or push may take; a stalled one ends after LOW_SPEED_SECONDS."""
 LOW_SPEED_SECONDS = 60
@@ -29,6 +27,9 @@ LOW_SPEED_SECONDS = 60
 MAX_FILE_BYTES = 1024 * 2**20
 """The most that is taken over from a checkout at once; GitHub takes pushes up to 2 GiB.
 https://docs.github.com/en/get-started/using-git/troubleshooting-the-2-gb-push-limit"""
+
+MAX_OUTPUT_BYTES = 256 * 2**20
+"""The most that a command may say: a listing of a million files fits."""
 
 _FROM_THE_WORKER = (
     "PATH",
@@ -80,22 +81,6 @@ class GitFailed(DevflowError):
 
 
 @dataclass(frozen=True)
-class Credentials:
-    """A token for one host: `url_prefix` is `scheme://host[:port]`."""
-
-    url_prefix: str
-    token: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Person:
-    """Name and e-mail as they go into a commit."""
-
-    name: str
-    email: str
-
-
-@dataclass(frozen=True)
 class Git:
     """git on one repository directory, with an environment of its own.
 
@@ -113,6 +98,8 @@ class Git:
     cwd: Path | None = None
     confinement: Confinement | None = None
     """As whom it runs; None = as the worker itself."""
+    seconds: float = LOCAL_SECONDS
+    """The longest a command without a network may take."""
 
     async def __call__(
         self,
@@ -149,14 +136,14 @@ class Git:
         all_settings = [*_OVERRULED, *settings]
         pipe: int | None = None
         if credentials is not None:
-            pipe = _token_pipe(credentials.token)
-            all_settings += _helper(credentials.url_prefix, pipe)
+            pipe = token_pipe(credentials.token)
+            all_settings += helper(credentials.url_prefix, pipe)
         command = ["git"]
         for name, value in all_settings:
             command += ["-c", f"{name}={value}"]
         try:
             return await self._start(
-                [*command, *arguments], stdin, pipe, NETWORK_SECONDS if credentials else LOCAL_SECONDS, stdout
+                [*command, *arguments], stdin, pipe, NETWORK_SECONDS if credentials else self.seconds, stdout
             )
         finally:
             if pipe is not None:
@@ -195,15 +182,20 @@ class Git:
             async with asyncio.timeout(seconds):
                 await asyncio.gather(
                     _feed(process.stdin, stdin if isinstance(stdin, bytes) else b""),
-                    _drain(process.stdout, output.extend if target is None else _bounded(target)),
+                    _drain(
+                        process.stdout,
+                        _bounded(output.extend, MAX_OUTPUT_BYTES)
+                        if target is None
+                        else _bounded(target.write, MAX_FILE_BYTES),
+                    ),
                     _drain(process.stderr, errors.add),
                 )
                 await process.wait()
         except TimeoutError:
             errors.add(f"fatal: it did not end within {seconds:.0f} seconds\n".encode())
             return 124, "", errors.text()
-        except _TooLarge:
-            errors.add(f"fatal: it is larger than {MAX_FILE_BYTES // 2**20} MiB\n".encode())
+        except _TooLarge as large:
+            errors.add(f"fatal: it is larger than {large.limit_bytes // 2**20} MiB\n".encode())
             return 125, "", errors.text()
         finally:
             if target is not None:
@@ -213,7 +205,9 @@ class Git:
                     await self.confinement.kill_group(process.pid)
                 else:
                     signal_group(process.pid, signal.SIGKILL)
-                await process.wait()
+                # Not process.wait(): it waits for the pipes too, and nobody reads on what was too much.
+                await exited(process, 10.0)
+                process._transport.close()  # type: ignore[attr-defined]
         return process.returncode or 0, bytes(output).decode("utf-8", "surrogateescape"), errors.text()
 
     def _environment(self) -> dict[str, str]:
@@ -253,38 +247,21 @@ class Git:
         return {name: str(path) for name, path in paths.items() if path is not None}
 
 
-def _token_pipe(token: str) -> int:
-    """The reading end of a pipe that holds the token on several lines: git asks once per connection."""
-    reading, writing = os.pipe()
-    try:
-        os.write(writing, f"{token}\n".encode() * 6)  # below the smallest pipe there is (16 KB, macOS)
-    finally:
-        os.close(writing)
-    return reading
-
-
-def _helper(url_prefix: str, pipe: int) -> list[tuple[str, str]]:
-    """A credential helper for one host that takes the next line out of the pipe (`read` takes no more)."""
-    script = (
-        f'!f() {{ test "$1" = get || exit 0; IFS= read -r line </dev/fd/{pipe} || exit 1; '
-        'printf "username=x-access-token\\npassword=%s\\n" "$line"; }; f'
-    )
-    return [(f"credential.{url_prefix}.helper", script)]
-
-
 class _TooLarge(Exception):
-    pass
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(limit_bytes)
+        self.limit_bytes = limit_bytes
 
 
-def _bounded(target: BinaryIO) -> Callable[[bytes], None]:
+def _bounded(write: Callable[[bytes], object], limit_bytes: int) -> Callable[[bytes], None]:
     total = 0
 
     def take(data: bytes) -> None:
         nonlocal total
         total += len(data)
-        if total > MAX_FILE_BYTES:
-            raise _TooLarge
-        target.write(data)
+        if total > limit_bytes:
+            raise _TooLarge(limit_bytes)
+        write(data)
 
     return take
 

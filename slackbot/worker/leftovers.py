@@ -22,6 +22,8 @@ class Leftovers:
     def __init__(self, place: Place, staging: Git) -> None:
         self._place = place
         self._staging = staging
+        self.settings = ""
+        """The configuration that `staging` was made with."""
 
     async def tree(self, head: str) -> tuple[str, tuple[str, ...]]:
         """The files as a tree, and the directories left out of it."""
@@ -40,15 +42,22 @@ class Leftovers:
             await self._staging("update-index", "--force-remove", "--", path)
         return (await self._staging("write-tree")).strip(), nested
 
+    def renew(self, *, keep_index: bool = False) -> None:
+        """Makes `staging` what it was at first, whatever the agent wrote there, or a git that was killed left there."""
+        script = (
+            'test ! -h "$1" && cd -- "$1" && rm -rf -- index.lock config.lock commondir config.worktree hooks info && '
+            '{ [ -n "$2" ] || rm -f -- index; } && rm -f -- config && cat > config'
+        )
+        self._place.as_agent(script, str(self._place.staging), "keep" if keep_index else "", stdin=self.settings)
+
     async def _stage(self, head: str, *, fresh: bool) -> None:
         # The agent's index: its stat data spares reading every file again, and it knows what was left out on purpose.
         # With its time (-p): a file of the same size that was changed no earlier than that is read all the same.
         # https://git-scm.com/docs/racy-git
-        script = (
-            'rm -f -- "$2"; if [ -z "$3" ] && [ -f "$1" ] && [ -r "$1" ]; then cp -p -- "$1" "$2" && echo copied; fi'
-        )
+        script = 'if [ -z "$1" ] && [ -f "$2" ] && [ -r "$2" ]; then cp -p -- "$2" "$3" && echo copied; fi'
         own, index = self._place.checkout / ".git" / "index", self._place.staging / "index"
-        if not self._place.as_agent(script, str(own), str(index), "fresh" if fresh else ""):
+        self.renew()
+        if not self._place.as_agent(script, "fresh" if fresh else "", str(own), str(index)):
             await self._staging("read-tree", head)
         excludes = ("core.excludesFile", str(self._place.staging / "excludes"))
         await self._staging("add", "--all", "--", ":/", settings=[excludes])

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 import structlog
 
 from slackbot.worker.checkout import Checkout
-from slackbot.worker.git import Credentials, Git, GitFailed
+from slackbot.worker.git import Git, GitFailed
+from slackbot.worker.git_identity import Credentials
 from slackbot.worker.guarded_files import named
 from slackbot.worker.push_words import NeedsLeave, NotPushed, remedy, said
 from slackbot.worker.takeover import PLAIN, Takeover

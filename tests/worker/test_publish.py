@@ -13,8 +13,9 @@ import pytest
 
 from slackbot.core.errors import PermanentError
 from slackbot.worker import publish as publish_module
-from slackbot.worker.checkout import Checkout, url_prefix
-from slackbot.worker.git import Credentials, Git
+from slackbot.worker.checkout import Checkout
+from slackbot.worker.git import Git
+from slackbot.worker.git_identity import Credentials, url_prefix
 from slackbot.worker.place import CheckoutBroken, Place
 from slackbot.worker.publish import Published, Publisher
 from slackbot.worker.push_words import NeedsLeave, NotPushed
@@ -473,12 +474,19 @@ def test_addresses_that_do() -> None:
     assert url_prefix("http://127.0.0.1:8401/a/b.git") == "http://127.0.0.1:8401"
 
 
-async def test_git_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_git_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     """A git command that hangs is killed, and says so."""
-    monkeypatch.setattr("slackbot.worker.git.LOCAL_SECONDS", 0.2)
-    status, _, errors = await Git(None, tmp_path).run("-c", "alias.hang=!sleep 600", "hang")
+    status, _, errors = await Git(None, tmp_path, seconds=0.2).run("-c", "alias.hang=!sleep 600", "hang")
     assert status == 124
     assert "did not end" in errors
+
+
+async def test_git_that_says_too_much_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says is kept in memory, so it is bounded."""
+    monkeypatch.setattr("slackbot.worker.git.MAX_OUTPUT_BYTES", 2**20)
+    status, output, errors = await Git(None, tmp_path).run("-c", "alias.say=!yes", "say")
+    assert (status, output) == (125, "")
+    assert "larger than 1 MiB" in errors
 
 
 async def test_files_that_need_a_yes_are_pushed_only_with_it(desk: Desk) -> None:

@@ -22,7 +22,7 @@ import pytest
 from slackbot.core.errors import ConfigError
 from slackbot.worker.checkout import Checkout
 from slackbot.worker.confinement import Confinement, find_confinement
-from slackbot.worker.git import Credentials
+from slackbot.worker.git_identity import Credentials
 from slackbot.worker.outbound import proxy_variables
 from slackbot.worker.place import CheckoutBroken, Place
 from slackbot.worker.publish import Publisher
