@@ -76,7 +76,8 @@ class ProgressBoard:
         entry = self._entries.get((session.session_id, turn.turn_id)) if turn is not None else None
         if turn is None or entry is None or entry.picture is None or entry.closed or session.thread.lost is not None:
             return
-        shows = (turn.cancelled_at, [waiting.turn_id for waiting in session.waiting_turns])
+        is_asked = session.open_permission is not None
+        shows = (turn.cancelled_at, is_asked, [waiting.turn_id for waiting in session.waiting_turns])
         if shows == entry.shows:
             return
         entry.shows = shows
@@ -201,8 +202,8 @@ class _Entry:
         self.shown = 0
         self.latest: tuple[Session, Turn, ProgressPicture] | None = None
         self.picture: ProgressPicture | None = None
-        self.shows: tuple[int | None, list[str]] = (None, [])
-        """When the turn was cancelled and which turns wait, as they are shown."""
+        self.shows: tuple[int | None, bool, list[str]] = (None, False, [])
+        """When the turn was cancelled, whether leave is asked for, and which turns wait, as they are shown."""
         self.task: asyncio.Task[None] | None = None
         self.closed = False
         self.reports = 0

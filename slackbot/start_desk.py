@@ -136,7 +136,9 @@ class StartDesk:
             files=await self._reading.files(channel_id, ticket),
         )
         session = await self._starter.start(request)
-        view = await self._answer(session, Why.CHOSEN, user_id)
+        # Where the button stands in the session's thread, nobody needs the way there.
+        in_thread = ticket.thread_ts is not None and ticket.thread_ts != ticket.message_ts
+        view = await self._answer(session, Why.CHOSEN, user_id, link=not in_thread)
         assert view is not None  # noqa: S101  a reason was given
         return view
 
@@ -150,11 +152,11 @@ class StartDesk:
             asked.channel_id, asked.user_id, text=view.text, blocks=view.blocks, thread_ts=thread_ts
         )
 
-    async def _answer(self, session: Session, why: Why | None, user_id: str) -> View | None:
+    async def _answer(self, session: Session, why: Why | None, user_id: str, *, link: bool = True) -> View | None:
         if why is None:
             return None
         language = await self._admission.language(user_id)
-        return started_on(session, why, permalink=self._link(session), language=language)
+        return started_on(session, why, permalink=self._link(session) if link else None, language=language)
 
     def _link(self, session: Session) -> str | None:
         return thread_permalink(self._workspace_url, session.thread.channel_id, session.thread.thread_ts)

@@ -36,6 +36,9 @@ MAX_ANSWER = 9_000
 _SUMMARY, _HEADINGS, _ENDING = 1_900, 10, 800
 """Characters kept for what is said of the rest of an answer that goes on in a file."""
 
+_PROMPT, _PROMPTS = 150, 3
+"""Of a prompt, and how many of them, are quoted above an answer."""
+
 _NOTIFICATION = 150
 
 
@@ -60,7 +63,8 @@ def answer(session: Session, turn: Turn, *, full_text: str | None = None) -> Ans
         told, _ = cut(harmless, MAX_ANSWER - _SUMMARY)
     language = session.language
     headline = _headline(session, turn, language)
-    blocks: list[Block] = []
+    prompts = _prompts(session, turn)
+    blocks: list[Block] = [context("\n".join(prompts))] if prompts else []
     if headline:
         blocks.append(section(headline))
     if told:
@@ -69,7 +73,7 @@ def answer(session: Session, turn: Turn, *, full_text: str | None = None) -> Ans
         blocks.append(section(say(language, "answer.no_words")))
     if is_cut:
         blocks += _summary(harmless, len(told), len(whole), language)
-    blocks.append(context(*_facts(session, turn)))
+    blocks.append(context(*_facts(session, turn, is_attributed=bool(prompts))))
     advice = _advice(session, turn)
     if advice:
         blocks.append(context(advice))
@@ -116,9 +120,27 @@ def _headline(session: Session, turn: Turn, language: str) -> str | None:
     return None
 
 
-def _facts(session: Session, turn: Turn) -> list[str]:
+def _prompts(session: Session, turn: Turn) -> list[str]:
+    """What is answered, where it does not stand right above: something else was asked or told in between."""
+    if turn.undoes or turn.claimed_at is None:
+        return []
+    language, together = session.language, joined_with(session, turn)
+    others = [each for each in session.history if each is not turn and each not in together]
+    first, last = float(turn.prompt_ts or session.thread.thread_ts), float(turn.response_ts or "inf")
+    between = [float(ts) for each in others for ts in (each.prompt_ts, each.response_ts) if ts]
+    if not together and not any(first < ts < last for ts in between):
+        return []
+    asked = [
+        say(language, "answer.prompt", user=mention(each.user_id), prompt=shown_line(each.prompt, _PROMPT))
+        for each in (turn, *together)[:_PROMPTS]
+    ]
+    hidden = len(together) + 1 - len(asked)
+    return [*asked, say(language, "words.and_more", number=hidden)] if hidden else asked
+
+
+def _facts(session: Session, turn: Turn, *, is_attributed: bool) -> list[str]:
     language = session.language
-    facts = [say(language, "answer.asked_by", user=mention(turn.user_id))]
+    facts = [] if is_attributed else [say(language, "answer.asked_by", user=mention(turn.user_id))]
     if turn.claimed_at is not None and turn.responded_at is not None:
         worked = max(0, turn.responded_at - turn.claimed_at - turn.waited_seconds)
         facts.append(say(language, "answer.took", time=duration(worked, language)))

@@ -26,7 +26,7 @@ def permission(session: Session, question: Permission) -> View:
     title = shown_line(question.title, _TITLE)
     headline, text = _headline(session, question, title)
     blocks: list[Block] = [section(headline)]
-    if question.detail:
+    if question.detail and not (_is_all(question) and question.outcome is not None):
         blocks.append(preformatted(question.detail))
     if question.shortened:
         blocks.append(context(say(language, "permission.shortened")))
@@ -46,7 +46,8 @@ def _headline(session: Session, question: Permission, title: str) -> tuple[str, 
     language = session.language
     values = {"title": title, "owner": mention(session.user_id)}
     if question.outcome is None:
-        return say(language, "permission.asks", **values), say(language, "permission.asks_text", title=title)
+        key = "permission.asks_this" if _is_all(question) else "permission.asks"
+        return say(language, key, **values), say(language, "permission.asks_text", title=title)
     if question.outcome == "selected":
         chosen = next((each for each in question.options if each.get("option_id") == question.option_id), {})
         answer = shown_line(chosen.get("name", "?"), _LABEL)
@@ -57,6 +58,11 @@ def _headline(session: Session, question: Permission, title: str) -> tuple[str, 
     else:
         told = say(language, "permission.cancelled", title=title)
     return told, told
+
+
+def _is_all(question: Permission) -> bool:
+    """Whether the title says all that the detail does: a short command."""
+    return question.detail is not None and question.detail.strip() == question.title.strip()
 
 
 def _button(question: Permission, number: int) -> Element:

@@ -40,15 +40,17 @@ def progress(session: Session, turn: Turn, progress: ProgressPicture) -> View:
     cancelling = turn.cancelled_at is not None
     language, elapsed = session.language, duration(progress.elapsed_seconds, session.language)
     together = len(joined_with(session, turn))
-    head = say(language, "progress.cancelling" if cancelling else "progress.working", elapsed=elapsed)
+    asks = session.open_permission is not None and not cancelling
+    key = "progress.cancelling" if cancelling else "progress.asks" if asks else "progress.working"
+    head = say(language, key, elapsed=elapsed)
     if together:
         head = say(language, "progress.together", head=head, number=together + 1)
     lines = [head, *_plan(progress, language), *_calls(progress)]
     blocks: list[Block] = [section("\n".join(lines))]
-    tail = _tail(progress.text)
+    tail = "" if cancelling else _tail(progress.text)
     if tail:
-        # A shell's output is shown letter for letter; a coding agent writes Markdown.
-        shell = session.agent == "shell"
+        # A shell's output is shown letter for letter; a coding agent, and a shell's report at the end, are Markdown.
+        shell = session.agent == "shell" and "```" not in progress.text
         blocks.append(preformatted(tail) if shell else markdown(close_fence(harmless_markdown(tail), 2 * _TAIL)))
     blocks += _waiting(session)
     if not cancelling:

@@ -39,7 +39,7 @@ def started_on(session: Session, why: Why, *, permalink: str | None = None, lang
     where = repository_link(session.repository.full_name, session.repository_url)
     told = say(language, "start.started_on", repository=where, why=say(language, why.value))
     if is_web_url(permalink):
-        told = f"{told} {link(permalink, say(language, 'list.thread'))}"
+        told = f"{told} {link(permalink, say(language, 'start.thread'))}"
     ticket = StartTicket(replaces=session.session_id)
     other = button(say(language, "start.another_repository"), action_ids.START_FORM, ticket.as_text())
     return View(told, [section(told), *actions(other)])
@@ -97,7 +97,7 @@ def has_session(permalink: str | None, *, language: str = DEFAULT) -> View:
     """A start where a session is already."""
     told = say(language, "start.has_session")
     if is_web_url(permalink):
-        told = f"{told} {link(permalink, say(language, 'list.thread'))}"
+        told = f"{told} {link(permalink, say(language, 'start.thread'))}"
     return View(told, [section(told)])
 
 

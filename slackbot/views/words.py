@@ -15,6 +15,7 @@ from slackbot.core.ports import IndexEntry
 from slackbot.core.session import Session
 from slackbot.core.slack_text import clean, escape
 from slackbot.views.language import DEFAULT, say
+from slackbot.views.language.sentences import ENDS
 
 _USER_ID = re.compile(r"[UW][A-Z0-9]{1,30}\Z")
 _WEB = re.compile(r"https?://[!#-;=?-{}~]{1,2900}\Z")
@@ -105,7 +106,7 @@ def joined(*sentences: str) -> str:
     told = ""
     for sentence in sentences:
         if sentence:
-            told += f"{'' if not told or told.endswith('。') else ' '}{sentence}"
+            told += f"{'' if not told or told.endswith(ENDS) else ' '}{sentence}"
     return told
 
 

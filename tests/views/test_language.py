@@ -207,7 +207,7 @@ def test_a_japanese_thread_reads() -> None:
         "fix the flaky checkout test\n"
         "*リポジトリ*: <https://github.com/acme/shop|acme/shop>\n"
         "*ブランチ*: <https://github.com/acme/shop/tree/devflow/fix-the-test-0b0c0d0e|devflow/fix-the-test-0b0c0d0e>"
-        " (`main` から)\n"
+        " – ベース `main`\n"
         "*オーナー*: <@U0000001>\n"
         "*エージェント*: shell\n"
         "🔵 *処理中* – <@U0000001> さんの指示\n"
@@ -227,7 +227,7 @@ def test_who_reads_alone_reads_their_own_language() -> None:
     view = session_status(answered(), T0 + 3_600, language="ja")
     check(view)
     assert "*実行中*" in as_read(view)
-    assert "1 時間前に <@U0000001> さんが開始" in as_read(view)
+    assert "<@U0000001> さんが開始（1 時間前）" in as_read(view)
     assert "タスク *RUNNING*" in as_read(view)
     check(help_text(language="ja"))
     assert "`/devflow stop 1a2b3c4d`" in as_read(help_text(language="ja"))

@@ -98,7 +98,7 @@ def test_errors_cards_and_ends_read_japanese() -> None:
     )
     session = failed()
     session = replace(session, thread=replace(session.thread, language="ja"))
-    assert "ワーカーが強制終了されました (終了コード 137)。" in as_read(card(session))
+    assert "ワーカーが強制終了されました（終了コード 137）。" in as_read(card(session))
     ended = stopped()
     ended = replace(ended, thread=replace(ended.thread, language="ja"))
     assert ended.ended is not None

@@ -115,6 +115,7 @@ TEXTS: dict[str, Template] = {
     "task.log": "Task log",
     # ---- the progress message
     "progress.working": "🔵 *Working* – {elapsed}",
+    "progress.asks": "🟠 *Waiting for an answer* to the question above – {elapsed}",
     "progress.cancelling": "🔵 *Cancelling* – {elapsed}",
     "progress.working_on": "Working on: {prompt}",
     "progress.cancelling_on": "Cancelling on: {prompt}",
@@ -159,6 +160,7 @@ TEXTS: dict[str, Template] = {
     "answer.further": "*Further on:* {headings}",
     "answer.ends": "*It ends with:*",
     "answer.file_title": "The whole answer",
+    "answer.prompt": "↪ {user}: {prompt}",
     "answer.asked_by": "Asked by {user}",
     "answer.together": "answers {number} messages",
     "answer.took": "took {time}",
@@ -396,6 +398,7 @@ TEXTS: dict[str, Template] = {
     "start.prompt_file": "The whole prompt",
     # ---- starting: the question, the preview, the form
     "start.started_on": "Started on {repository}: {why}.",
+    "start.thread": "Open its thread",
     "start.why_named": "your prompt names it",
     "start.why_last": "you worked on it last in this channel",
     "start.why_chosen": "as you chose",
@@ -500,6 +503,7 @@ TEXTS: dict[str, Template] = {
     "editor.text": "A link to the editor",
     # ---- what the agent asks leave for
     "permission.asks": "🟠 {owner}, the agent asks leave for: *{title}*",
+    "permission.asks_this": "🟠 {owner}, the agent asks leave for this:",
     "permission.asks_text": "The agent asks leave for: {title}",
     "permission.shortened": "This is the beginning and the end of it; the middle is left out.",
     "permission.time_left": "Answer by {until} ({wait} in all): no answer means no. The prompt's own time stands still.",

@@ -1,6 +1,7 @@
 """Japanese (日本語). Same keys and fields as `en.py`. Read by `language.say`.
 
-です・ます調、短く。Slack・GitHub の画面にある言葉（スレッド、プルリクエスト、ブランチ）に合わせる。
+です・ます調、短く。Slack・GitHub の画面にある言葉（スレッド、プルリクエスト、ブランチ）に合わせる。用語: prompt 指示、answer 回答、
+reply 返信、permission の答え 返答、live 実行中、owner オーナー。かっこと疑問符は全角。`*` と `` ` `` の隣には空白を置く（Slack が記号と認めるため）。
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ TEXTS: dict[str, Template] = {
     "button.extend": "延長",
     "button.ask": "DevFlow に頼む",
     "button.open_editor": "エディタを開く",
-    "stop.title": "このセッションを停止しますか?",
+    "stop.title": "このセッションを停止しますか？",
     "stop.question": (
-        "指示を処理中です。ここで終わり、途中の作業は失われることがあります。{waiting}"
+        "指示を処理中です。停止すると処理はここで終わり、途中の作業は失われることがあります。{waiting}"
         "プッシュ済みの内容はブランチに残ります。"
     ),
     "stop.waiting": "待っている {number} 件の指示は実行されません。",
@@ -54,21 +55,21 @@ TEXTS: dict[str, Template] = {
     "card.branch": "ブランチ",
     "card.owner": "オーナー",
     "card.agent": "エージェント",
-    "card.branch_from": "{branch} ({base} から)",
-    "card.new_branch": "新規 ({base} から)",
+    "card.branch_from": "{branch} – ベース {base}",
+    "card.new_branch": "新規 – ベース {base}",
     "card.root_starting": "🟡 *起動中* – 1 分たっても変わらなければ「再実行」を押すか、ここに返信してください。",
     "card.starting": "🟡 *起動中*",
     "card.starting_waiting": "🟡 *起動中* – {number} 件の指示が待っています",
     "card.working": "🔵 *処理中* – {user} さんの指示",
     "card.cancelling": "🔵 *取り消し中* – {user} さんの指示",
-    "card.waits_for_leave": "🟠 *{user} さんの返事待ち* – エージェントが下で許可を求めています",
+    "card.waits_for_leave": "🟠 *{user} さんの返答待ち* – エージェントが下で許可を求めています",
     "card.more_waiting": "、ほか {number} 件が待っています",
     "card.waiting": "🔵 *実行中* – {number} 件の指示が待っています",
     "card.ready": "🟢 *待機中* – このスレッドに返信すると、エージェントへの指示になります。",
     "card.ready_mention": "🟢 *待機中* – このスレッドで DevFlow にメンションすると、エージェントへの指示になります。",
     "card.error": "🔴 *エラーで終了*",
     "card.stopped": "⚪ *停止*",
-    "card.stopped_by_person": "⚪ *停止* ({user} さんによる)",
+    "card.stopped_by_person": "⚪ *停止* （{user} さんによる）",
     "card.stopped_by_idle": "⚪ *停止* – しばらく指示がなかったため自動で停止しました。このスレッドに返信すると再開します。",
     "card.stopped_by_age": "⚪ *停止* – 実行できる最長時間に達しました。このスレッドに返信すると続けられます。",
     "card.stopped_by_shutdown": "⚪ *停止* – DevFlow が終了しました。このスレッドに返信すると続けられます。",
@@ -81,7 +82,7 @@ TEXTS: dict[str, Template] = {
     "card.retry_runs_it": " –「再実行」で最後の指示をもう一度実行します。",
     "card.reply_is_kept": " – 返信は保存され、「再実行」で実行されます。",
     "card.pull_request_asked": "プルリクエスト: 作成中",
-    "card.pull_request_state": "{pull_request} ({state})",
+    "card.pull_request_state": "{pull_request}（{state}）",
     "card.no_commits": "コミットはまだありません",
     # ---- the task
     "task.line": "タスク: {doing}",
@@ -108,6 +109,7 @@ TEXTS: dict[str, Template] = {
     "task.log": "タスクのログ",
     # ---- the progress message
     "progress.working": "🔵 *処理中* – {elapsed}",
+    "progress.asks": "🟠 *返答待ち* （上の許可の確認） – {elapsed}",
     "progress.cancelling": "🔵 *取り消し中* – {elapsed}",
     "progress.working_on": "処理中: {prompt}",
     "progress.cancelling_on": "取り消し中: {prompt}",
@@ -121,8 +123,8 @@ TEXTS: dict[str, Template] = {
     "warning.age_text": "実行できる最長時間に達するため、このセッションはまもなく自動で停止します。",
     "warning.soon": "まもなく",
     # ---- handing over
-    "hand_over.question": "セッションを誰に引き継ぎますか?",
-    "hand_over.to_whom": "{repository} のセッションを誰に引き継ぎますか?",
+    "hand_over.question": "セッションを誰に引き継ぎますか？",
+    "hand_over.to_whom": "{repository} のセッションを誰に引き継ぎますか？",
     "hand_over.choose": "人を選ぶ",
     "hand_over.done": "👤 {by} さんがこのセッションを {to} さんに引き継ぎました。停止・延長・次の引き継ぎは {to} さんができます。",
     "hand_over.has_it": "{to} さんに引き継ぎました。",
@@ -139,17 +141,18 @@ TEXTS: dict[str, Template] = {
         "👂 {user} さんの希望で、DevFlow へのメンションを含む返信だけが指示になります。ほかの会話は背景として伝わります。"
         "`!listen all` で、すべての返信を指示に戻せます。"
     ),
-    "listen.overheard": "人どうしの会話として受け取りました。エージェントには次の指示と一緒に伝わります。エージェントへの指示でしたか?",
+    "listen.overheard": "人どうしの会話として受け取りました。エージェントには次の指示と一緒に伝わります。エージェントへの指示でしたか？",
     "listen.card": "ここでは DevFlow へのメンションを含む返信だけが指示になります",
     # ---- answers
     "answer.failed": "🔴 *この指示は失敗しました。*",
     "answer.out_of_time": "⚪ *取り消し:* 1 つの指示にかけられる時間を超えました。",
-    "answer.cancelled_by": "⚪ *取り消し* ({user} さんによる)",
+    "answer.cancelled_by": "⚪ *取り消し* （{user} さんによる）",
     "answer.no_words": "エージェントは何も言わずに終わりました。",
     "answer.in_file": "ここまでが冒頭です。回答の全文（{number} 文字）は下のファイルにあります。",
     "answer.further": "*続きの内容:* {headings}",
     "answer.ends": "*結び:*",
     "answer.file_title": "回答の全文",
+    "answer.prompt": "↪ {user} さん: {prompt}",
     "answer.asked_by": "{user} さんの指示",
     "answer.together": "{number} 件のメッセージへの回答",
     "answer.took": "所要 {time}",
@@ -212,18 +215,18 @@ TEXTS: dict[str, Template] = {
     "pr.conflicts": "🔴 {base} とコンフリクトしています",
     "pr.no_conflicts": "🟢 {base} とのコンフリクトはありません",
     "pr.reviewers_refused": "⚠️ GitHub がレビュアーに指定できなかった人: {people}",
-    "pr.unwatched": "⚪ もう見守っていません。`!pr` でもう一度確認します",
+    "pr.unwatched": "⚪ 追跡を終了しています。`!pr` でもう一度確認します",
     "pr.files": "{number} ファイル、+{additions} −{deletions}",
     "pr.into": "{base} へ",
-    "pr.prompted_by": "依頼: {people}",
+    "pr.prompted_by": "指示: {people}",
     "pr.asked_by": "作成の依頼: {user}",
     "pr.branch_deleted": "ブランチは削除済み",
-    "pr.doing_fix_checks": "エージェントがチェックを直します(依頼: {by})",
-    "pr.doing_address_review": "エージェントがレビューに対応します(依頼: {by})",
-    "pr.doing_resolve_conflicts": "エージェントがコンフリクトを解消します(依頼: {by})",
-    "pr.doing_ready": "レビュー可能にしています(依頼: {by})",
-    "pr.doing_merge": "マージしています(依頼: {by})",
-    "pr.doing_delete_branch": "ブランチを削除しています(依頼: {by})",
+    "pr.doing_fix_checks": "エージェントがチェックを直します（依頼: {by}）",
+    "pr.doing_address_review": "エージェントがレビューに対応します（依頼: {by}）",
+    "pr.doing_resolve_conflicts": "エージェントがコンフリクトを解消します（依頼: {by}）",
+    "pr.doing_ready": "レビュー可能にしています（依頼: {by}）",
+    "pr.doing_merge": "マージしています（依頼: {by}）",
+    "pr.doing_delete_branch": "ブランチを削除しています（依頼: {by}）",
     "pr.by_settings": "設定",
     "pr.button_fix_checks": "チェックを直す",
     "pr.button_address_review": "レビューに対応",
@@ -231,7 +234,7 @@ TEXTS: dict[str, Template] = {
     "pr.button_ready": "レビュー可能にする",
     "pr.button_merge": "マージ…",
     "pr.button_delete_branch": "ブランチを削除",
-    "pr.delete_title": "ブランチを削除しますか?",
+    "pr.delete_title": "ブランチを削除しますか？",
     "pr.delete_question": (
         "{branch} を GitHub から削除します。マージした内容は残り、ブランチはしばらくの間 GitHub で復元できます。"
     ),
@@ -254,10 +257,10 @@ TEXTS: dict[str, Template] = {
     "pr_news.session_over": "このセッションは終わっています。このスレッドに返信すると続けられます。",
     "pr_news.closed": "⚪ {pull_request} はマージされずにクローズされました。",
     "pr_news.unwatched_quiet": (
-        "⚪ {pull_request} に 14 日間動きがないため、見守りを終えました。`!pr` でもう一度確認します。"
+        "⚪ {pull_request} に 14 日間動きがないため、追跡を終了しました。`!pr` でもう一度確認します。"
     ),
     "pr_news.unwatched_gone": (
-        "⚪ {pull_request} が GitHub で見えなくなったため、見守りを終えました。`!pr` でもう一度探します。"
+        "⚪ {pull_request} が GitHub で見えなくなったため、追跡を終了しました。`!pr` でもう一度探します。"
     ),
     "pr_news.not_done": "🔴 *{what}。*",
     "pr_news.not_fix_checks": "チェックの修正をエージェントに頼めませんでした",
@@ -301,10 +304,10 @@ TEXTS: dict[str, Template] = {
     "help.stop": "セッションを終える。プッシュ済みの内容は残る",
     "help.cancel": "処理中の指示を取り消す。セッションは続く",
     "help.pr": "プルリクエストを作成する",
-    "help.handover": "セッションをほかの人に引き継ぐ (スレッドでは `!handover @名前`)",
+    "help.handover": "セッションをほかの人に引き継ぐ（スレッドでは `!handover @名前`）",
     "help.extend": "まもなく自動で停止するセッションを延長する",
     "help.retry": "最後に失敗した、または保存された指示をもう一度実行する",
-    "help.forget": "終わったセッションを DevFlow の記録から削除します",
+    "help.forget": "終わったセッションを DevFlow の記録から削除する",
     "help.help": "このページ",
     "help.ways": (
         "`/devflow` だけを入力するとフォームが開きます。チャンネルやスレッドで @DevFlow にメンションして指示を書く、"
@@ -313,7 +316,7 @@ TEXTS: dict[str, Template] = {
     ),
     "help.thread": (
         "*セッションのスレッドでは*、返信はすべてエージェントへの指示になります。複数の人が話すスレッドでは、DevFlow へのメンションを含む返信が"
-        "指示になります (`!listen all`、`!listen mentions` で変えられます)。"
+        "指示になります（`!listen all`、`!listen mentions` で変えられます）。"
         "`!stop`、`!cancel`、`!pr`、`!status`、`!retry`、`!help` はコマンドと同じ働きをします。"
         "`!aside` や人へのメンションで始まる返信は人どうしの会話です。エージェントには次の指示の背景として伝わります。"
     ),
@@ -331,8 +334,8 @@ TEXTS: dict[str, Template] = {
     "list.thread": "スレッド",
     "status.working_on": "{user} さんの指示を処理中",
     "status.not_working": "処理中の指示はありません",
-    "status.head": "{id} *{status}* – {repository}、{age}に {user} さんが開始",
-    "status.branch": "ブランチ {branch} ({base} から)",
+    "status.head": "{id} *{status}* – {repository}、{user} さんが開始（{age}）",
+    "status.branch": "ブランチ {branch} – ベース {base}",
     "status.no_task": "タスクなし",
     "status.no_pull_request": "プルリクエストなし",
     "status.thread": "スレッドを開く",
@@ -347,27 +350,27 @@ TEXTS: dict[str, Template] = {
         "`/devflow start owner/repo してほしいこと` で始められます。"
     ),
     "gone.session": (
-        "このセッションの記録はもうありません。セッションは、最後の動きから 24 時間で忘れられます。"
+        "このセッションの記録はもうありません。記録は、最後の動きから 24 時間で消えます。"
         "ブランチとプルリクエストはそのまま残っています。`/devflow start` で新しく始められます。"
     ),
     # ---- forget
-    "forget.title": "セッションを削除しますか？",
+    "forget.title": "セッションの記録を削除しますか？",
     "forget.question": "{repository} のセッション `{id}` を DevFlow の記録から削除します（{turns}）。元には戻せません。",
-    "forget.turns": "プロンプトと回答 {number} 件",
-    "forget.really": "プロンプトと回答を DevFlow の記録から削除します。Slack と GitHub にあるものは残ります。",
+    "forget.turns": "指示と回答 {number} 件",
+    "forget.really": "指示と回答を DevFlow の記録から削除します。Slack と GitHub にあるものは残ります。",
     "forget.yes": "削除する",
     "forget.no": "残す",
     "forget.button": "削除する",
     "forget.first_stop": (
-        "このセッションは動作中のため、削除しません。先に停止してください（`/devflow stop`、またはスレッドで `!stop`）。"
+        "このセッションは実行中のため、削除しません。先に停止してください（`/devflow stop`、またはスレッドで `!stop`）。"
     ),
     "forget.done": "セッション `{id}` を DevFlow の記録から削除しました。",
     "forget.soon": "セッション `{id}` はまもなく DevFlow の記録から削除されます。削除されるとスレッドのカードに表示されます。",
-    "forget.card": "⚪ このセッションは {user} の希望により削除されました。このスレッドに書いても、もう何も始まりません。",
+    "forget.card": "⚪ このセッションの記録は {user} さんの希望により削除されました。このスレッドに書いても、もう何も始まりません。",
     "forget.remains": "ほかの場所に残るもの:",
     "forget.thread": "このスレッドとその中のファイル（Slack の保存期間まで）",
     "forget.branch": "ブランチ {branch} とプッシュ済みの内容",
-    "forget.logs": "ログと監査ログ（管理者が保存している間）。",
+    "forget.logs": "ログと監査ログ（管理者が保存している間）",
     # ---- accepted
     "accepted.stop": "停止しています…",
     "accepted.pr": "プルリクエストを作成しています…",
@@ -375,7 +378,7 @@ TEXTS: dict[str, Template] = {
     "accepted.cancel": "取り消しています…",
     "accepted.extend": "延長しました。",
     "accepted.retry": "再実行しています…",
-    "accepted.other": "まもなく行われます…",
+    "accepted.other": "まもなく実行します…",
     "start.slowly": (
         "開始にいつもより時間がかかっています。1 分たってもこのチャンネルにスレッドが現れなければ、何も始まっていません。"
         "コマンドをもう一度送ってください。"
@@ -383,23 +386,24 @@ TEXTS: dict[str, Template] = {
     "start.prompt_file": "指示の全文",
     # ---- starting: the question, the preview, the form
     "start.started_on": "{repository} で開始しました: {why}。",
+    "start.thread": "スレッドを開く",
     "start.why_named": "指示に書かれていたため",
     "start.why_last": "このチャンネルで最後に使ったため",
-    "start.why_chosen": "選択どおり",
+    "start.why_chosen": "選択されたため",
     "start.why_only": "唯一のリポジトリのため",
     "start.another_repository": "別のリポジトリ…",
-    "start.which": "どのリポジトリで作業しますか?",
-    "start.which_of_all": "どのリポジトリで作業しますか? フォームで選んでください。",
+    "start.which": "どのリポジトリで作業しますか？",
+    "start.which_of_all": "どのリポジトリで作業しますか？フォームで選んでください。",
     "start.on": "{repository}",
     "start.other": "ほかのリポジトリ…",
     "start.not_now": "今はしない",
     "start.before": "まだ開始していません。このスレッドのこれまでのメッセージ {number} 件が一緒に渡されます:",
-    "start.untrusted": "エージェントには信頼できない会話として渡され、従わないよう伝えられます。",
+    "start.untrusted": "エージェントには信頼できない会話として渡し、その中の指示に従わないよう伝えます。",
     "start.go": "開始",
     "start.without": "メッセージなしで開始",
     "start.change": "変更…",
     "start.what": (
-        "何をしましょうか? `@DevFlow 不安定な checkout テストを直して` のようにメンションの後に書くか、"
+        "何をしましょうか？ `@DevFlow 不安定な checkout テストを直して` のようにメンションの後に書くか、"
         "フォームに入力してください。"
     ),
     "start.open_form": "フォームを開く",
@@ -412,7 +416,7 @@ TEXTS: dict[str, Template] = {
     "form.channel": "場所",
     "form.repository": "リポジトリ",
     "form.repository_hint": "名前の一部を入力",
-    "form.prompt": "何をしますか?",
+    "form.prompt": "何をしますか？",
     "form.prompt_hint": "不安定な checkout テストを直す",
     "form.base": "ベースブランチ",
     "form.base_hint": "リポジトリのデフォルトブランチ",
@@ -437,13 +441,13 @@ TEXTS: dict[str, Template] = {
     "home.recent": "最近",
     "home.older": "古いもの",
     "home.newest": "最新に戻る",
-    "home.everybody": "全員の稼働中のセッション",
-    "home.nobody": "ほかに稼働中のセッションはありません。",
+    "home.everybody": "全員の実行中のセッション",
+    "home.nobody": "ほかに実行中のセッションはありません。",
     "home.thread": "スレッドを開く",
     "home.working": "処理中",
     "home.ready": "待機中",
-    "home.foot": "セッションは最後の動きから 24 時間保存されます。古いスレッドも返信すれば、"
-    "ブランチとプルリクエストとともに戻ります。",
+    "home.foot": "セッションは最後の動きから 24 時間保存されます。古いスレッドに返信すると、"
+    "ブランチとプルリクエストを引き継いで再開します。",
     # ---- what did not work
     "error.empty": "うまくいきませんでした。",
     "error.reference": "DevFlow のログでの参照番号 {reference}",
@@ -473,34 +477,35 @@ TEXTS: dict[str, Template] = {
     "spending.person": "この人の今月分",
     "spending.month": "全員の今月分",
     "spending.tokens": "{number} トークン",
-    "spending.near": "{scope}のモデル利用上限の 80 % を超えました（{limit} のうち {used}）。管理者が延長できます。",
-    "spending.reached": "{scope}のモデル利用上限に達しました（{limit} のうち {used}）。管理者が延長するまで、エージェントはモデルの応答を受け取れません。",
-    "spending.extended": "{user} さんが{scope}の上限をもう一度認めました。",
+    "spending.near": "{scope}のモデル利用上限の 80 % を超えました（{limit} のうち {used}）。管理者が上限を延長できます。",
+    "spending.reached": "{scope}のモデル利用上限に達しました（{limit} のうち {used}）。管理者が上限を延長するまで、エージェントはモデルの応答を受け取れません。",
+    "spending.extended": "{user} さんが{scope}の上限を延長しました。",
     "spending.extended_text": "上限が延長されました。",
     # ---- the web editor
     "editor.link": "{repository} のエディタを開くリンクです。あなた専用で、1 分以内に 1 回だけ使えます。",
     "editor.text": "エディタへのリンク",
     # ---- what the agent asks leave for
     "permission.asks": "🟠 {owner} さん、エージェントが許可を求めています: *{title}*",
+    "permission.asks_this": "🟠 {owner} さん、エージェントが次の許可を求めています:",
     "permission.asks_text": "エージェントが許可を求めています: {title}",
     "permission.shortened": "先頭と末尾だけを表示しています。途中は省略しました。",
-    "permission.time_left": "{until} までに回答してください（全部で {wait}）。回答がなければ「許可しない」になります。待っている間、依頼の制限時間は進みません。",
-    "permission.allowed": "🟢 {user} さんが *{answer}* と回答しました: {title}",
-    "permission.rejected": "🔴 {user} さんが *{answer}* と回答しました: {title}",
-    "permission.timed_out": "⚪ 時間内に回答がなかったため、許可しませんでした: {title}",
-    "permission.cancelled": "⚪ 依頼が終わったため、この確認は不要になりました: {title}",
+    "permission.time_left": "{until} までに返答してください（制限時間 {wait}）。返答がなければ許可しません。待っている間、指示の制限時間は進みません。",
+    "permission.allowed": "🟢 {user} さんが *{answer}* と返答しました: {title}",
+    "permission.rejected": "🔴 {user} さんが *{answer}* と返答しました: {title}",
+    "permission.timed_out": "⚪ 時間内に返答がなかったため、許可しませんでした: {title}",
+    "permission.cancelled": "⚪ 指示の処理が終わったため、この確認は不要になりました: {title}",
     # ---- files that people attach
     "files.left_out_text": "エージェントに渡されなかったファイルがあります。",
     "files.kind": "{name} はエージェントに渡しませんでした。渡せるのは画像、テキスト、文書、アーカイブです。",
     "files.size": "{name} はエージェントに渡しませんでした。1 ファイルの上限は {megabytes} MB です。",
-    "files.total": "{name} はエージェントに渡しませんでした。1 回の依頼のファイルは合計 {total_megabytes} MB までです。",
-    "files.number": "{name} はエージェントに渡しませんでした。1 回の依頼に付けられるのは {most} ファイルまでです。",
+    "files.total": "{name} はエージェントに渡しませんでした。1 つの指示に付けられるファイルは合計 {total_megabytes} MB までです。",
+    "files.number": "{name} はエージェントに渡しませんでした。1 つの指示に付けられるのは {most} ファイルまでです。",
     # ---- the buttons of an answer, and what they show
     "button.view_diff": "差分を見る",
     "button.steps": "作業内容",
     "button.undo": "元に戻す",
     "undo.title": "元に戻しますか？",
-    "undo.question": "コミット {commit} までの変更を打ち消す新しいコミットを作ります。強制プッシュはせず、その後の変更はそのまま残ります。",
+    "undo.question": "コミット {commit} の変更を打ち消す新しいコミットを作ります。強制プッシュはせず、その後の変更はそのまま残ります。",
     "undo.yes": "元に戻す",
     "undo.no": "やめる",
     "undo.done": "↩️ *元に戻しました:* {commit} の変更を新しいコミットで打ち消しました。",
@@ -521,7 +526,7 @@ TEXTS: dict[str, Template] = {
     "diff.rest_on_github": "… このファイルの残りは GitHub にあります",
     "steps.title": "作業内容",
     "steps.none": "エージェントから作業内容の報告はありません。",
-    "answer.waited": "回答待ち {time}",
+    "answer.waited": "返答待ち {time}",
     "answer.cost": "${dollars}",
 }
 
@@ -545,7 +550,7 @@ SENTENCES: dict[str, str] = {
     "undo a commit of it": "コミットの取り消し",
     "open its pull request": "プルリクエストの作成",
     "merge its pull request": "プルリクエストのマージ",
-    "answer what its agent asks": "エージェントの質問への回答",
+    "answer what its agent asks": "エージェントの確認への返答",
     "open its editor": "エディタを開くこと",
     "stop it": "セッションの停止",
     "extend it": "セッションの延長",
@@ -567,14 +572,14 @@ SENTENCES: dict[str, str] = {
     "Start in a channel of your own workspace.": "自分のワークスペースのチャンネルで始めてください。",
     "DevFlow may not be used in this channel.": "このチャンネルでは DevFlow を使えません。",
     "Its administrator sets DEVFLOW_ALLOWED_CHANNELS.": "管理者が DEVFLOW_ALLOWED_CHANNELS で決めています。",
-    "That person may not use DevFlow here, so the session was not handed over.": "その人はここで DevFlow を使えないため、引き継ぎませんでした。",
+    "That person may not use DevFlow here, so the session was not handed over.": "その人はここで DevFlow を使えないため、引き継いでいません。",
     "Its administrator names who may in DEVFLOW_ALLOWED_USERS.": "使える人は、管理者が DEVFLOW_ALLOWED_USERS で決めています。",
     "That person has this session already.": "その人はすでにこのセッションのオーナーです。",
     "`{name}` may not be worked on from this channel, so nothing was started.": "このチャンネルからは `{name}` を扱えないため、何も始まっていません。",
-    "The administrator's rule for `{match}` names the channels it may be worked on from (`channels` in the file of DEVFLOW_POLICY).": "扱えるチャンネルは、管理者が `{match}` の規則 (DEVFLOW_POLICY のファイルの `channels`) で決めています。",
+    "The administrator's rule for `{match}` names the channels it may be worked on from (`channels` in the file of DEVFLOW_POLICY).": "扱えるチャンネルは、管理者が `{match}` の規則（DEVFLOW_POLICY のファイルの `channels`）で決めています。",
     # ---- what was typed
     "`{word}` is neither a command nor a repository.": "`{word}` はコマンドでもリポジトリでもありません。",
-    "Did you mean `/devflow {near}`?": "`/devflow {near}` のことですか?",
+    "Did you mean `/devflow {near}`?": "`/devflow {near}` のことですか？",
     "Write `/devflow start owner/repo what to do`, or `/devflow help`.": "`/devflow start owner/repo してほしいこと` か `/devflow help` と書いてください。",
     "`{name}` is not a branch name.": "`{name}` はブランチ名ではありません。",
     "Write `base=main`, for example.": "たとえば `base=main` と書いてください。",
@@ -584,19 +589,19 @@ SENTENCES: dict[str, str] = {
     "Leave it out to use the usual agent.": "いつものエージェントでよければ省いてください。",
     "`{name}=` is given twice.": "`{name}=` が 2 回あります。",
     "Give it once.": "1 回だけ書いてください。",
-    "There is no agent `{agent}`. Did you mean `{near}`?": "`{agent}` というエージェントはありません。`{near}` のことですか?",
+    "There is no agent `{agent}`. Did you mean `{near}`?": "`{agent}` というエージェントはありません。`{near}` のことですか？",
     "Write `agent={near}`, or leave it out.": "`agent={near}` と書くか、省いてください。",
     "`{typed}` is not a repository name.": "`{typed}` はリポジトリ名ではありません。",
     "Write it as `owner/name`, for example `acme/shop`.": "`acme/shop` のように `owner/name` の形で書いてください。",
     "`{host}` is not a host DevFlow works with.": "`{host}` は DevFlow が扱うホストではありません。",
     "Name a repository on {hosts}, as `owner/name`.": "{hosts} のリポジトリを `owner/name` の形で書いてください。",
-    "Which repository?": "どのリポジトリですか?",
+    "Which repository?": "どのリポジトリですか？",
     "Write it first: `/devflow start owner/repo what to do`.": "先に書いてください: `/devflow start owner/repo してほしいこと`",
     "`!listen` needs to know to what.": "`!listen` には、何を聞くかが必要です。",
-    "Write `!listen all` (every reply is a prompt) or `!listen mentions` (only those that name DevFlow).": "`!listen all` (すべての返信が指示) か `!listen mentions` (DevFlow へのメンションだけ) と書いてください。",
+    "Write `!listen all` (every reply is a prompt) or `!listen mentions` (only those that name DevFlow).": "`!listen all` （すべての返信が指示）か `!listen mentions` （DevFlow へのメンションだけ）と書いてください。",
     # ---- starting
-    "That would be one more than the {most} that one person may have, so nothing was started.": "1 人が同時に持てるセッションの数 ({most}) を超えるため、何も始まっていません。",
-    "Stop one first (`/devflow list` shows your own), then try again.": "先にどれかを停止してから (一覧は `/devflow list`)、もう一度お試しください。",
+    "That would be one more than the {most} that one person may have, so nothing was started.": "1 人が同時に持てるセッションの数（{most}）を超えるため、何も始まっていません。",
+    "Stop one first (`/devflow list` shows your own), then try again.": "先にどれかを停止してから（一覧は `/devflow list`）、もう一度お試しください。",
     "{everyone} sessions are live, which is as many as there may be at once, so nothing was started.": "同時に動かせる上限の {everyone} 件が実行中のため、何も始まっていません。",
     "Try again when one has ended.": "どれかが終わってから、もう一度お試しください。",
     "There is a session in this thread already, so none was started.": "このスレッドにはすでにセッションがあるため、始めませんでした。",
@@ -604,14 +609,14 @@ SENTENCES: dict[str, str] = {
     "GitHub or Slack took too long to answer, so nothing was started.": "GitHub か Slack の応答に時間がかかりすぎたため、何も始まっていません。",
     "Try again in a moment.": "少し待ってからもう一度お試しください。",
     "`{repository}` has no branch `{base_branch}`.{hint}": "`{repository}` に `{base_branch}` というブランチはありません。{hint}",
-    " Did you mean `{near}`?": "`{near}` のことですか?",
+    " Did you mean `{near}`?": "`{near}` のことですか？",
     "`{repository}` has no branch `{base_branch}`.": "`{repository}` に `{base_branch}` というブランチはありません。",
     "Leave `base=` out to start from `{default}`.": "`base=` を省くと `{default}` から始めます。",
     "`{named}` is archived, so nothing can be pushed to it.": "`{named}` はアーカイブされているため、プッシュできません。",
     "Unarchive it on GitHub, or name another repository.": "GitHub でアーカイブを解除するか、別のリポジトリを指定してください。",
     "`{named}` has no commits yet, so there is nothing to branch from.": "`{named}` にはまだコミットがないため、ブランチを作れません。",
-    "Push a first commit (a README will do), then start again.": "最初のコミット (README だけで十分) をプッシュしてから、もう一度始めてください。",
-    "Did you mean `{near}`?": "`{near}` のことですか?",
+    "Push a first commit (a README will do), then start again.": "最初のコミット（README だけで十分）をプッシュしてから、もう一度始めてください。",
+    "Did you mean `{near}`?": "`{near}` のことですか？",
     "This button is too old, so nothing was started.": "このボタンは古いため、何も始まっていません。",
     "Write your prompt again.": "指示をもう一度書いてください。",
     "This button or form is too old, so nothing was started.": "このボタンやフォームは古いため、何も始まっていません。",
@@ -624,7 +629,7 @@ SENTENCES: dict[str, str] = {
     "Choose another one.": "別のものを選んでください。",
     "The session that was to be replaced is gone.": "置き換えるはずのセッションはもうありません。",
     "Start a new one with `/devflow start`.": "`/devflow start` で新しく始めてください。",
-    "GitHub shows DevFlow no repository `{name}`: there is none of that name, or the DevFlow GitHub App is not installed on it (GitHub does not tell which).": "`{name}` というリポジトリが見つかりません。その名前のものがないか、DevFlow の GitHub App が入っていません (どちらかは GitHub からは分かりません)。",
+    "GitHub shows DevFlow no repository `{name}`: there is none of that name, or the DevFlow GitHub App is not installed on it (GitHub does not tell which).": "`{name}` というリポジトリが見つかりません。その名前のものがないか、DevFlow の GitHub App が入っていません（どちらかは GitHub からは分かりません）。",
     "Check the name, or install the App on the repository{link}": "名前を確かめるか、リポジトリに App を入れてください{link}",
     "GitHub did not answer when DevFlow asked for {subject}.": "{subject} について GitHub の応答がありませんでした。",
     "GitHub asks DevFlow to slow down.": "GitHub から、間隔を空けるよう求められています。",
@@ -648,10 +653,10 @@ SENTENCES: dict[str, str] = {
     "Name the commit to the agent.": "エージェントにコミットを伝えてください。",
     "This was undone already.": "すでに元に戻してあります。",
     "To have it back, undo the undoing.": "やり直すには、「元に戻す」を元に戻してください。",
-    "The agent no longer waits for this answer.": "エージェントはもうこの返事を待っていません。",
+    "The agent no longer waits for this answer.": "エージェントはもうこの返答を待っていません。",
     "Nothing was allowed.": "何も許可していません。",
-    "This was answered already; the message shows by whom.": "すでに返事があります。誰が答えたかはメッセージにあります。",
-    "The time for this answer is over, and that meant no.": "返事の時間が過ぎたため、「いいえ」になりました。",
+    "This was answered already; the message shows by whom.": "すでに返答があります。誰が返答したかはメッセージにあります。",
+    "The time for this answer is over, and that meant no.": "返答の時間が過ぎたため、許可しませんでした。",
     "Ask the agent again.": "もう一度エージェントに頼んでください。",
     "The agent did not offer this.": "エージェントはその選択肢を出していません。",
     "Press one of the buttons of the message.": "メッセージのボタンのどれかを押してください。",
@@ -691,8 +696,8 @@ SENTENCES: dict[str, str] = {
     "It may have done part of the work. Press Retry to go on with a new task.": "作業の一部は済んでいるかもしれません。「再実行」を押すと新しいタスクで続けます。",
     "The task was stopped from outside DevFlow.": "タスクが DevFlow の外から停止されました。",
     "The worker ended without an exit code.": "ワーカーが終了コードなしで終わりました。",
-    "The worker was killed (exit code 137), often for want of memory.": "ワーカーが強制終了されました (終了コード 137)。多くはメモリ不足です。",
-    "The worker crashed (exit code 139, a fault in memory).": "ワーカーが異常終了しました (終了コード 139、メモリの不正アクセス)。",
+    "The worker was killed (exit code 137), often for want of memory.": "ワーカーが強制終了されました（終了コード 137）。多くはメモリ不足です。",
+    "The worker crashed (exit code 139, a fault in memory).": "ワーカーが異常終了しました（終了コード 139、メモリの不正アクセス）。",
     "The worker was ended by signal {number}.": "ワーカーがシグナル {number} で終わりました。",
     "The worker ended before its session did.": "ワーカーがセッションより先に終わりました。",
     "The worker ended with exit code {exit_code}.": "ワーカーが終了コード {exit_code} で終わりました。",

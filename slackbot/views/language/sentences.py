@@ -11,6 +11,9 @@ from collections.abc import Mapping
 
 _FIELD = re.compile(r"\{(\w+)\}")
 _BETWEEN = re.compile(r"(?<=[.?!:)`])\s+(?=[A-Z`])")
+ENDS = ("。", "？", "！")
+"""What ends a Japanese sentence: no space is due behind it."""
+
 MAX_CHARACTERS = 4_000
 """Longer texts are an agent's, or a foreign system's."""
 
@@ -32,7 +35,7 @@ class Sentences:
         told = ""
         for sentence in _BETWEEN.split(text):
             known = self._known(sentence)
-            told += ("" if not told or told.endswith("。") else " ") + (sentence if known is None else known)
+            told += ("" if not told or told.endswith(ENDS) else " ") + (sentence if known is None else known)
         return told if told.replace(" ", "") != text.replace(" ", "") else text
 
     def _known(self, sentence: str) -> str | None:
