@@ -20,6 +20,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.web.async_client import AsyncWebClient
 
+from slackbot.adapters.bolt_log import OncePerFault
 from slackbot.adapters.slack import SlackChat
 from slackbot.adapters.slack_errors import FOREIGN_ERRORS, error_code, translate
 from slackbot.adapters.socket_connection import Intervals, SocketConnection
@@ -60,6 +61,8 @@ def build_app(chat: SlackChat) -> AsyncApp:
         )
 
     logger = logging.getLogger("devflow.bolt")
+    if not logger.filters:
+        logger.addFilter(OncePerFault())
     # Bolt warns of a token in the environment beside `authorize`; here both are meant.
     logger.setLevel(logging.ERROR)
     client = chat.connection.tokenless_client()

@@ -475,3 +475,22 @@ async def test_what_nobody_knows_is_survived(world: BotWorld) -> None:
     await until(lambda: world.slack.sockets.undelivered_count == 0, "all acknowledged")
     assert [turn["prompt"] for turn in thread.turns()] == ["echo hi", "still there?"]
     assert words(thread.messages()[0])
+
+
+async def test_what_bolt_cannot_stand_is_logged_once_and_never_at_length(
+    world: BotWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bolt itself would write out each such envelope, and a traceback for each that it stumbles over."""
+    sockets = world.slack.sockets
+    for number in range(3):
+        unheard = {
+            "type": "block_actions",
+            "actions": [{"action_id": "nobodys", "block_id": "b"}],
+            "junk": "x" * 10_000,
+        }
+        stumbled = {"type": "workflow_step_edit", "callback_id": "nobodys", "number": number}
+        for payload in (unheard, stumbled):
+            assert (await sockets.request("interactive", payload, 10.0)).error is None
+    bolts_own = [record for record in caplog.records if record.name == "devflow.bolt"]
+    assert len(bolts_own) <= 1
+    assert all(len(record.getMessage()) <= 1_000 for record in bolts_own)
