@@ -24,14 +24,15 @@ RUN /opt/devflow/bin/pip install --no-deps --no-build-isolation . \
     && /opt/devflow/bin/pip check \
     && /opt/devflow/bin/pip uninstall --yes setuptools pip
 
-# ------------------------------------------------------------------- agents: coding agents from npm, none unless asked for
+# ---------------------------------------------------------- agents: coding agents as `make agents` has them, none unless asked for
 FROM ${NODE_IMAGE} AS agents
-# For example "@agentclientprotocol/claude-agent-acp@0.101.0"; several are separated by blanks.
-ARG AGENT_PACKAGES=""
-RUN mkdir -p /opt/agents \
-    && if [ -n "${AGENT_PACKAGES}" ]; then \
-         npm install --global --prefix /opt/agents --no-audit --no-fund --omit=dev ${AGENT_PACKAGES}; \
-       fi \
+# For example "claude codex"; gemini and opencode are the others. Their versions are those of agents/package-lock.json.
+ARG AGENTS=""
+WORKDIR /src
+COPY agents agents
+COPY tools/install_agents.sh tools/
+RUN mkdir -p /opt/agents/bin \
+    && if [ -n "${AGENTS}" ]; then INTO=/opt/agents sh tools/install_agents.sh ${AGENTS}; fi \
     && rm -rf /root/.npm
 
 # ------------------------------------------------------------------------- editor: code-server, whose modules are built

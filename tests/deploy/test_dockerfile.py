@@ -5,12 +5,14 @@ Its steps were run by hand with `try_in_chroot`; docs/deploy.md says what that p
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import PurePosixPath
 
 import pytest
 
+from slackbot.worker.agent_setup import PROVIDERS_OF
 from tests.deploy.dockerfile import ROOT, is_ignored, read
 
 DOCKERFILE = read()
@@ -122,6 +124,22 @@ def test_python_packages_are_the_pinned_ones() -> None:
     assert "--constraint constraints.txt" in installs[0]
     assert re.search(r"setuptools==[\d.]+", installs[0])
     assert "--no-deps --no-build-isolation ." in installs[1]
+
+
+def test_the_agents_are_those_that_are_tested() -> None:
+    """One list of versions: the image has what `make agents` installs, from the same lock and by the same script."""
+    stage = DOCKERFILE.stages["agents"]
+    copied = {source for each in stage.all("COPY") for source in each.arguments[:-1]}
+    assert copied == {"agents", "tools/install_agents.sh"}
+    steps = " ".join(each.text for each in stage.all("RUN"))
+    assert "INTO=/opt/agents sh tools/install_agents.sh ${AGENTS}" in steps
+    assert "npm install" not in steps
+    wanted = json.loads((ROOT / "agents" / "package.json").read_text())["dependencies"]
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in wanted.values())
+    locked = json.loads((ROOT / "agents" / "package-lock.json").read_text())
+    assert locked["packages"][""]["dependencies"] == wanted
+    script = (ROOT / "tools" / "install_agents.sh").read_text()
+    assert set(re.findall(r'^  (\w+): "(\S+)",$', script, re.MULTILINE)) == set(zip(PROVIDERS_OF, wanted, strict=True))
 
 
 def test_nothing_is_fetched_by_address_and_nothing_secret_is_in_it() -> None:
