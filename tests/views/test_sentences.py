@@ -20,19 +20,37 @@ from tests.core.builders import T0, failed, prompt, stopped
 from tests.views.block_limits import as_read
 
 SLACKBOT = Path(__file__).parents[2] / "slackbot"
-ERRORS = {"UsageError", "Refused", "NotAdmitted", "NotFound", "PermanentError", "TemporaryError"}
+ERRORS = set(
+    "UsageError Refused NotAdmitted NotFound PermanentError TemporaryError DevflowError TaskReport AgentFailed "
+    "NotPushed NotMerged CannotUndo".split()
+)
 READ_BY_PEOPLE = (
     "core/access.py core/command_text.py core/handing_over.py core/joined_turns.py core/listening.py "
-    "core/pull_request_rules.py core/repository_name.py core/session_rules.py core/turn_rules.py core/undo_rules.py "
-    "admission.py command_desk.py forget_desk.py form_desk.py front_desk.py hand_over_desk.py listen_desk.py "
-    "session_limits.py pull_request_acts.py pull_request_desk.py session_start.py start_checks.py start_desk.py "
-    "start_reading.py"
+    "core/pull_request_rules.py core/repository_name.py core/session_rules.py core/task_report.py core/turn_rules.py "
+    "core/undo_rules.py admission.py answer_desk.py command_desk.py forget_desk.py form_desk.py front_desk.py "
+    "hand_over_desk.py listen_desk.py session_limits.py pull_request_acts.py pull_request_desk.py session_start.py "
+    "start_checks.py start_desk.py start_reading.py adapters/github.py adapters/github_checks.py "
+    "adapters/github_errors.py adapters/github_lists.py adapters/github_pulls.py adapters/github_refs.py "
+    "adapters/ecs_client.py adapters/ecs_errors.py adapters/list_cursor.py worker/acp_session.py worker/agent.py "
+    "worker/agent_process.py worker/agents.py worker/checkout.py worker/merging.py worker/publish.py worker/turn.py "
+    "worker/undo.py"
 ).split()
+"""Desks, what GitHub and ECS answer, how tasks ended, and how prompts failed in the worker."""
+
 NEVER_READ = {"A turn shows {} files at most."}
 """A worker is told so, not a person."""
 
-KNOWN_OTHERWISE = {"{} prompt was answered, so there is nothing to run again."}
-"""Its field is one of two words, and each of the two sentences is known."""
+KNOWN_OTHERWISE = {
+    "{} prompt was answered, so there is nothing to run again.",
+    "{}{} was not found on GitHub.",
+    "{} was not found on GitHub.",
+    "The agent {} {}: {}.{}",
+    "{} Did you mean `{}`?",
+    "`{}` of `{}` was not found on GitHub.",
+    "{} ({})",
+    "It could not be undone: later commits changed the same lines in {}{}. Nothing was changed.",
+}
+"""A field of theirs is one of some words, and each of those sentences is known; or two fields stand for one."""
 
 
 def form(text: str) -> str:
@@ -87,6 +105,14 @@ def test_a_sentence_is_known_again() -> None:
     assert translated("ja", "Try again in a moment. Something {odd}.") == (
         "少し待ってからもう一度お試しください。Something {odd}."
     )
+    assert translated("ja", "The branch `x` of `acme/shop` was not found on GitHub.") == (
+        "`acme/shop` のブランチ `x` が GitHub に見つかりません。"
+    )
+    assert translated("ja", "The worker ended before its session did. (Host EC2 (i-1) terminated)") == (
+        "ワーカーがセッションより先に終わりました。(Host EC2 (i-1) terminated)"
+    )
+    said = "GitHub refused the push: Protected branch. Undo those first, or ask the agent to take it back by hand."
+    assert translated("ja", said).startswith("GitHub がプッシュを拒否しました: Protected branch.")
     assert translated("en", "Try again in a moment.") == "Try again in a moment."
     assert translated("xx", "Try again in a moment.") == "Try again in a moment."
 

@@ -10,10 +10,13 @@ import re
 from collections.abc import Mapping
 
 _FIELD = re.compile(r"\{(\w+)\}")
-_BETWEEN = re.compile(r"(?<=[.?!:)`])\s+(?=[A-Z`])")
+_BETWEEN = re.compile(r"(?<=[.?!:)`])\s+(?=[A-Z`])|(?<=\.)\s+(?=\()")
+"""Also before the reason in brackets that a foreign system gave."""
+
 ENDS = ("。", "？", "！")
 """What ends a Japanese sentence: no space is due behind it."""
 
+MAX_PART = 300
 MAX_CHARACTERS = 4_000
 """Longer texts are an agent's, or a foreign system's."""
 
@@ -23,7 +26,9 @@ class Sentences:
 
     def __init__(self, forms: Mapping[str, str]) -> None:
         self._exact = {english: text for english, text in forms.items() if not _FIELD.search(english)}
-        self._forms = [(_pattern(english), text) for english, text in forms.items() if _FIELD.search(english)]
+        # The more a form says itself, the surer it is meant: "GitHub refused the push: {said}" before "{subject}".
+        filled = sorted(filter(_FIELD.search, forms), key=lambda english: -len(_FIELD.sub("", english)))
+        self._forms = [(_pattern(english), forms[english]) for english in filled]
 
     def translated(self, text: str) -> str:
         """All of it where it is known as a whole, else sentence by sentence; what is not known stays as it is."""
@@ -45,9 +50,17 @@ class Sentences:
         for pattern, text in self._forms:
             match = pattern.fullmatch(sentence)
             if match:
-                values = {name: self._exact.get(value, value) for name, value in match.groupdict().items()}
+                values = {name: self._part(value) for name, value in match.groupdict().items()}
                 return text.format(**values)
         return None
+
+    def _part(self, value: str) -> str:
+        """What was filled in may be known itself: `the branch ...`."""
+        if len(value) > MAX_PART:
+            return value
+        # At the beginning of a sentence it has a capital letter.
+        known = self._known(value) or self._known(value[:1].lower() + value[1:])
+        return value if known is None else known
 
 
 def _pattern(english: str) -> re.Pattern[str]:
@@ -62,5 +75,7 @@ def _pattern(english: str) -> re.Pattern[str]:
             pattern += f"(?P={part})"
         else:
             seen.add(part)
-            pattern += f"(?P<{part}>.+?)"
+            # What a sentence begins with is no sentence before it.
+            anything = ".+?" if pattern else r"(?:(?![.?!]\s).)+?"
+            pattern += f"(?P<{part}>{anything})"
     return re.compile(pattern)
