@@ -23,7 +23,7 @@ demo: $(VENV)/.installed ## the main job once, in this terminal
 	@$(RUN)/devflow sandbox --once "$$PROMPT" $(FLAGS)
 
 test: $(VENV)/.installed-dev lint ## every test that needs no account
-	$(RUN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+	$(RUN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-faults: $(VENV)/.installed-dev ## hundreds of kills (KILLS=300 SEED=1)
 	$(RUN)/python -m tests.faults --kills $(or $(KILLS),300) --seed $(or $(SEED),1)

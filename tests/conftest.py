@@ -25,6 +25,8 @@ _FOREIGN_PREFIXES = ("SLACK_", "GITHUB_", "GH_", "AWS_", "DEVFLOW_", "ANTHROPIC_
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy"}
 _OWN_SWITCHES = {"DEVFLOW_TEST_REQUIRE_ALL", "DEVFLOW_TEST_AGENTS"}
 
+_LONG_ONES = {name: place for place, name in enumerate(("e2e", "faults", "browser", "wire", "worker", "contract"))}
+
 NO_BROWSER = "no Chromium was found on this machine"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _MAC_BROWSERS = (
@@ -47,6 +49,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Before anything is imported or started: what this shell has set must not decide a test."""
     for name in filter(_is_foreign, list(os.environ)):
         del os.environ[name]
+    # Else each of the hundreds of processes that tests start would compile DevFlow anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, so that no process is left alone with it at the end."""
+    items.sort(key=lambda item: _LONG_ONES.get(item.path.parent.name, len(_LONG_ONES)))
 
 
 @pytest.fixture(autouse=True)

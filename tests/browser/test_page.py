@@ -14,7 +14,7 @@ from tests.e2e.sandbox_process import ADA, GRACE, SandboxProcess, turn
 
 pytestmark = pytest.mark.browser
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 def thread_of(page: Page) -> Locator:

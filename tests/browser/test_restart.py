@@ -26,17 +26,17 @@ def test_the_page_comes_back_by_itself(browser: Browser, tmp_path: Path) -> None
         field.fill("echo after")
 
         sandbox.kill()
-        expect(page.get_by_text("The sandbox cannot be reached")).to_be_visible(timeout=20_000)
+        expect(page.get_by_text("The sandbox cannot be reached")).to_be_visible(timeout=60_000)
         sandbox.start()
 
-        expect(page.get_by_text("The sandbox cannot be reached")).to_be_hidden(timeout=20_000)
-        expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "on", timeout=20_000)
+        expect(page.get_by_text("The sandbox cannot be reached")).to_be_hidden(timeout=60_000)
+        expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "on", timeout=60_000)
         expect(field).to_have_value("echo after")
         pane.get_by_test_id("send").click()
         sandbox.item_with(
             thread_ts, "an answer", lambda i: len(i["history"]) == 2 and i["history"][1].get("response_ts")
         )
-        expect(pane).to_contain_text("echo after", timeout=20_000)
-        expect(pane.locator('[data-testid="reaction"][data-name="white_check_mark"]')).to_be_visible(timeout=20_000)
+        expect(pane).to_contain_text("echo after", timeout=60_000)
+        expect(pane.locator('[data-testid="reaction"][data-name="white_check_mark"]')).to_be_visible(timeout=60_000)
         page.close()
         assert sandbox.end() == 0

@@ -168,7 +168,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 async def wait_for(world: World, tasks: Tasks, task_arn: str, *statuses: str) -> TaskObservation:
     """The task once it has one of `statuses`; an assertion error when it has not within 20 s."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         task = (await tasks.describe_tasks([task_arn]))[task_arn]
         if task.last_status in statuses:

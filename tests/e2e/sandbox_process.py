@@ -24,7 +24,7 @@ T = TypeVar("T")
 DEVFLOW = str(Path(sys.executable).parent / "devflow")
 CHANNEL_ID = "C0SANDBOX"
 ADA, GRACE = "U0ADA", "U0GRACE"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 Json = dict[str, Any]
 
@@ -48,7 +48,7 @@ def devflow(*arguments: str, cwd: Path | None = None, **environment: str) -> sub
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=80,
+        timeout=120,
         check=False,
         stdin=subprocess.DEVNULL,
     )

@@ -73,7 +73,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing_running(tmp_path: Path) -> None:
     )
     until("the command", mark.exists)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=45)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Stopped before all of it happened" in output
     assert "Traceback" not in output

@@ -50,7 +50,7 @@ class Run:
 
     async def is_ready(self) -> str:
         """The address of its gateway, once it hears Slack."""
-        (line,) = await until(lambda: self.logged("bot_ready"), "a bot that is ready", seconds=30)
+        (line,) = await until(lambda: self.logged("bot_ready"), "a bot that is ready")
         return str(line["gateway_url"])
 
     async def end(self, signum: int = signal.SIGTERM) -> int:
@@ -197,7 +197,7 @@ async def test_sigterm_while_it_starts_ends_it_at_once(bots: Bots) -> None:
     asked: list[str] = []
     bots.world.slack.fault = silent
     run = await bots.start()
-    await until(lambda: asked, "a first call", seconds=30)
+    await until(lambda: asked, "a first call")
     assert await run.end() == 0
     assert not run.logged("bot_ready")
     bots.world.slack.fault = None
@@ -221,7 +221,7 @@ async def test_what_hangs_for_ever_is_left_behind(bots: Bots) -> None:
     )
     run = Run(process)
     bots.runs.append(run)
-    await until(lambda: run.audit, "its start", seconds=30)
+    await until(lambda: run.audit, "its start")
     assert await run.end() == 1
     assert run.logged("stop_took_too_long")
 

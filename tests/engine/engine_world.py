@@ -206,7 +206,7 @@ def observation(session_id: str, launch: int, arn: str = "arn:orphan", **facts: 
     return TaskObservation(arn, "RUNNING", session_id=session_id, launch=launch, **facts)
 
 
-async def until(look: Callable[[], Any], what: str, seconds: float = 10.0) -> Any:
+async def until(look: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
     """What `look` finds (awaited where it can be); never waits for a time."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:

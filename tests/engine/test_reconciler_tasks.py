@@ -280,7 +280,7 @@ async def test_between_passes_only_tasks_of_starting_sessions_are_looked_at(
 
     monkeypatch.setattr(world.tasks, "describe_tasks", noted)
     running_reconciler = asyncio.create_task(world.reconciler.run())
-    await asyncio.wait_for(enough.wait(), 10)
+    await asyncio.wait_for(enough.wait(), 60)
     running_reconciler.cancel()
     assert len(asked[0]) == 2
     assert asked[1:4] == [{beginning.ecs_task_arn}] * 3

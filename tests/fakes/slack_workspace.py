@@ -91,7 +91,7 @@ async def connected_bot(
                 await handler.close_async()
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+async def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Waits for the thing, never for a time; fails loudly when it does not come."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not (found := condition()):

@@ -79,7 +79,14 @@ def people_of(session: Session) -> list[str]:
 
 @settings(max_examples=50)
 @given(sessions, wild)
-def test_the_card(session: Session, text: str) -> None:
+def test_all_that_a_session_shows(session: Session, text: str) -> None:
+    """Its card, answers and notices: one session for all of them, for it takes longest to make one up."""
+    the_card(session, text)
+    answers(session, text)
+    notices(session, text)
+
+
+def the_card(session: Session, text: str) -> None:
     """Of any session, with anything in what is foreign."""
     awkward = replace(
         session, initial_prompt=text, branch_name=text, base_branch=text, agent=text, error_message=text,
@@ -104,9 +111,7 @@ def test_the_root(text: str) -> None:
         assert prompt_of_root(view.text) == plain_text(escape(text)).strip()
 
 
-@settings(max_examples=50)
-@given(sessions, wild)
-def test_answers(session: Session, text: str) -> None:
+def answers(session: Session, text: str) -> None:
     """Of any turn, with any response; what does not fit goes into a file, whole."""
     for turn in session.history:
         awkward = replace(turn, response=text, commit_sha=text or None)
@@ -118,9 +123,7 @@ def test_answers(session: Session, text: str) -> None:
             assert answer(session, turn, full_text=text).overflow is None
 
 
-@settings(max_examples=50)
-@given(sessions, wild)
-def test_notices(session: Session, text: str) -> None:
+def notices(session: Session, text: str) -> None:
     """Of any kind, of newer versions too, with any values."""
     for told in session.thread.notices:
         only(notice(session, told), *people_of(session))

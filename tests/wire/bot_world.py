@@ -38,7 +38,7 @@ COMMANDS = [{"command": "/devflow", "usage_hint": "start owner/repo PROMPT", "de
 PACE = Pace(retry=0.05, first_progress=0.0, long_poll=5.0, catch_up=0.01, drain=3.0)
 
 
-async def until(look: Callable[[], T | Awaitable[T | None] | None], what: str = "", seconds: float = 10.0) -> T:
+async def until(look: Callable[[], T | Awaitable[T | None] | None], what: str = "", seconds: float = 60.0) -> T:
     """What `look` finds, as soon as it finds something; never waits for a time."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:

@@ -62,10 +62,10 @@ async def test_the_owner_gives_leave_with_a_button(world: BotWorld) -> None:
     await eve.is_told(thread, "answer what its agent asks")
     assert not answer.done()
     await ada.presses(thread, "Always")
-    assert await asyncio.wait_for(answer, 10) == {"outcome": "selected", "option_id": "opaque/2"}
+    assert await asyncio.wait_for(answer, 60) == {"outcome": "selected", "option_id": "opaque/2"}
     await until(lambda: any(f"<@{ada.user_id}> answered *Always*" in said for said in thread.said()), "who answered")
     assert thread.button("Run it") is None
-    assert await asyncio.wait_for(asking(worker, turn_id), 10) == {"outcome": "selected", "option_id": "opaque/2"}
+    assert await asyncio.wait_for(asking(worker, turn_id), 60) == {"outcome": "selected", "option_id": "opaque/2"}
     assert len(thread.of_type("devflow_permission")) == 1
     await worker.answer(turn_id)
     await thread.is_settled()
@@ -80,7 +80,7 @@ async def test_a_bot_that_dies_meanwhile_loses_nothing(world: BotWorld) -> None:
     await world.stop_bot()
     await world.start_bot(DEVFLOW_GATEWAY_LISTEN=worker.gateway_url.removeprefix("http://"))
     await ada.presses(thread, "Never")
-    assert (await asyncio.wait_for(answer, 10))["option_id"] == "opaque/3"
+    assert (await asyncio.wait_for(answer, 60))["option_id"] == "opaque/3"
     assert len(thread.of_type("devflow_permission")) == 1
     await worker.answer(turn_id)
 
@@ -91,7 +91,7 @@ async def test_a_cancel_answers_the_question(world: BotWorld) -> None:
     answer = asking(worker, turn_id)
     (question,) = await until(lambda: thread.of_type("devflow_permission"), "a question")
     await ada.says(thread, "!cancel")
-    assert await asyncio.wait_for(answer, 10) == {"outcome": "cancelled", "option_id": None}
+    assert await asyncio.wait_for(answer, 60) == {"outcome": "cancelled", "option_id": None}
     await until(lambda: any("No longer asked" in said for said in thread.said()), "that it is no longer asked")
     await worker.answer(turn_id, outcome="cancelled")
     assert thread.button("Run it", question["ts"]) is None

@@ -143,7 +143,7 @@ class Machine:
             for tasks in self._opened:
                 await tasks.close()
             with contextlib.suppress(AssertionError):
-                await until(lambda: not self.processes(), "nothing to be left", seconds=2)
+                await until(lambda: not self.processes(), "nothing to be left", seconds=10)
         finally:
             left = self.processes()
             for line in left:
@@ -173,7 +173,7 @@ def told_arn(bot: subprocess.Popen[bytes]) -> str:
     return next(line.decode().strip() for line in bot.stdout if line.startswith(b"arn:"))
 
 
-async def until(condition: Callable[[], object], what: str, seconds: float = 20) -> None:
+async def until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"

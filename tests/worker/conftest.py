@@ -69,7 +69,7 @@ class Bench:
 
     async def ended(self, worker: asyncio.subprocess.Process) -> int:
         """The exit status of a worker that is about to leave."""
-        return await asyncio.wait_for(worker.wait(), 40)
+        return await asyncio.wait_for(worker.wait(), 60)
 
     @property
     def log(self) -> str:

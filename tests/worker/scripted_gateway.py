@@ -97,7 +97,7 @@ class ScriptedGateway:
         self.turns.put_nowait(TurnWork(turn_id=turn_id, prompt=prompt, user_id="U0ADA", user_name="Ada L.", **more))
         return turn_id
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    async def until(self, condition: Callable[[], Any], seconds: float = 60.0) -> Any:
         """Waits until `condition` is true of what has come in; gives its value."""
         deadline = time.monotonic() + seconds
         while True:

@@ -95,9 +95,9 @@ async def test_a_cancel_answers_the_open_question(started: Agent) -> None:
 
     view = TurnView(same)
     prompting = asyncio.create_task(started.prompt(["say(str(ask([('o', 'allow_once')])))"], view, never))
-    await asyncio.wait_for(asked.wait(), 10)
+    await asyncio.wait_for(asked.wait(), 60)
     await started.cancel()
-    await asyncio.wait_for(prompting, 10)
+    await asyncio.wait_for(prompting, 60)
     assert view.response() == str({"outcome": "cancelled"})
 
 
@@ -126,9 +126,9 @@ async def test_cancel(started: Agent) -> None:
     """A cancelled agent ends its turn and takes the next one."""
     view = TurnView(same)
     prompting = asyncio.create_task(started.prompt(["say('waiting'); wait_for_cancel()"], view))
-    await asyncio.wait_for(view.changed.wait(), 20)
+    await asyncio.wait_for(view.changed.wait(), 60)
     await started.cancel()
-    assert (await asyncio.wait_for(prompting, 20)).stop_reason == "cancelled"
+    assert (await asyncio.wait_for(prompting, 60)).stop_reason == "cancelled"
     assert (await started.prompt(["say('next')"], view)).stop_reason == "end_turn"
 
 
@@ -146,7 +146,7 @@ async def test_ten_megabytes_of_message(started: Agent) -> None:
 async def test_stderr_is_drained(started: Agent) -> None:
     """An agent that writes megabytes to stderr does not hang."""
     view = TurnView(same)
-    await asyncio.wait_for(started.prompt(["sys.stderr.write('x' * 2_000_000); say('alive')"], view), 30)
+    await asyncio.wait_for(started.prompt(["sys.stderr.write('x' * 2_000_000); say('alive')"], view), 60)
     assert view.response() == "alive"
 
 

@@ -42,7 +42,7 @@ class Living:
 
     async def status(self) -> int:
         """The exit status, once it has left."""
-        return await asyncio.wait_for(asyncio.shield(self.task), 30)
+        return await asyncio.wait_for(asyncio.shield(self.task), 60)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ class Recorder:
         return [u.content[0].content.text for u in calls if u.content]
 
 
-async def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
     """Waits for a condition."""
     deadline = time.monotonic() + seconds
     while not condition():
