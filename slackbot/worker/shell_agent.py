@@ -17,6 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import slackbot.worker.acp_import  # noqa: F401
+
+# isort: split
 from acp import (
     PROTOCOL_VERSION,
     Client,
