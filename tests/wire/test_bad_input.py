@@ -240,8 +240,8 @@ async def test_five_replies_at_once_keep_their_order_and_all_end(world: BotWorld
     assert given[1] == "\n\n".join(f"number {number}" for number in range(5))
     for ts in replies:
         await until(lambda ts=ts: thread.marks(ts) == {"white_check_mark"}, "a check mark")
-    assert len(thread.of_type("devflow_answer")) == 2
     await until(lambda: all("response_ts" in turn for turn in thread.turns()), "the answer stored as told")
+    assert len(thread.of_type("devflow_answer")) == 2
     assert len({turn["response_ts"] for turn in thread.turns()[1:]}) == 1
 
 
