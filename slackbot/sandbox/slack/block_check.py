@@ -32,6 +32,18 @@ ACTION_ELEMENTS = frozenset({"button", "overflow", "workflow_button"}) | _SELECT
 INPUT_ELEMENTS = _INPUTS | _SELECTS | _PICKERS
 ACCESSORIES = ACTION_ELEMENTS | {"image"}
 
+_KNOWN = {
+    "actions": {"elements"},
+    "context": {"elements"},
+    "divider": set[str](),
+    "header": {"text"},
+    "image": {"alt_text", "image_url", "slack_file", "title"},
+    "input": {"label", "element", "hint", "optional", "dispatch_action"},
+    "markdown": {"text"},
+    "rich_text": {"elements"},
+}
+"""Fields beside `type` and `block_id`; of other types none is checked."""
+
 
 class BlockCheck:
     """Collects the problems of one message or view."""
@@ -121,7 +133,11 @@ class BlockCheck:
             self.add(f"markdown blocks must be less than {MARKDOWN_CHARACTERS + 1} characters together", at)
 
     def block(self, kind: str, block: Json, at: str) -> None:
-        if kind == "section":
+        if kind in _KNOWN:
+            self.unknown(set(block) - {"type", "block_id"} - _KNOWN[kind], at)
+        if kind == "rich_text":
+            self.rich_text(self.items(block, "elements", 1, 1_000, at), f"{at}/elements")
+        elif kind == "section":
             self.section(block, at)
         elif kind == "header":
             self.text(block, "text", 150, at, plain=True, required=True)
@@ -156,6 +172,20 @@ class BlockCheck:
                 self.add("must have 1 to 100 rows", f"{at}/rows")
             elif any(not isinstance(row, list) or len(row) > 20 for row in rows):
                 self.add("no more than 20 cells allowed in a row", f"{at}/rows")
+
+    def rich_text(self, elements: list[Json], at: str) -> None:
+        """https://docs.slack.dev/reference/block-kit/blocks/rich-text-block"""
+        for number, element in enumerate(elements):
+            where = f"{at}/{number}"
+            kind = element.get("type")
+            if kind == "rich_text_list":
+                self.rich_text(self.items(element, "elements", 1, 1_000, where), f"{where}/elements")
+            elif kind in ("rich_text_section", "rich_text_quote", "rich_text_preformatted"):
+                for inner_number, inner in enumerate(self.items(element, "elements", 1, 10_000, where)):
+                    if inner.get("type") == "text":
+                        self.string(inner, "text", 40_000, f"{where}/elements/{inner_number}", required=True)
+            else:
+                self.add(f"unsupported type: {kind}", f"{where}/type")
 
     def section(self, block: Json, at: str) -> None:
         self.unknown(set(block) - {"type", "block_id", "text", "fields", "accessory", "expand"}, at)
@@ -213,11 +243,19 @@ class BlockCheck:
                     self.options(group, 100, f"{at}/option_groups/{number}")
             else:
                 self.options(element, 100, at)
+        elif kind in ("external_select", "multi_external_select"):
+            self.one_option(element, "initial_option", at)
+            self.one_option(element, "initial_options", at)
         elif kind == "overflow":
             self.options(element, 5, at)
         elif kind in ("checkboxes", "radio_buttons"):
             self.options(element, 10, at)
-        elif kind == "plain_text_input":
+        if kind in ("static_select", "radio_buttons") and element.get("initial_option") is not None:
+            offered = [*element.get("options", ())]
+            offered += [one for group in element.get("option_groups", ()) for one in group.get("options", ())]
+            if element["initial_option"] not in offered:
+                self.add("must be one of the options", f"{at}/initial_option")
+        if kind == "plain_text_input":
             self.string(element, "initial_value", 3000, at)
             for key in ("min_length", "max_length"):
                 length = element.get(key)
@@ -230,6 +268,13 @@ class BlockCheck:
             self.text(option, "text", 75, where, required=True)
             self.text(option, "description", 75, where)
             self.string(option, "value", 150, where, required=True)
+
+    def one_option(self, element: Json, key: str, at: str) -> None:
+        """What is chosen at first in a menu whose options come from elsewhere."""
+        chosen: Any = element.get(key)
+        several = chosen if isinstance(chosen, list) else [chosen] if chosen is not None else []
+        if several:
+            self.options({"options": several}, 100, f"{at}/{key}")
 
     def confirm(self, element: Json, at: str) -> None:
         confirm: Any = element.get("confirm")
