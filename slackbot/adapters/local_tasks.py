@@ -54,7 +54,7 @@ KILL_SECONDS = 5.0
 
 INHERITED_VARIABLES = (
     "PATH", "HOME", "LANG", "LC_ALL", "TERM", "TMPDIR", "USER", "LOGNAME", "SHELL", "VIRTUAL_ENV",
-    "DEVFLOW_OWN_LOGIN",
+    "DEVFLOW_OWN_LOGIN", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY",
 )  # fmt: skip
 """All that a worker gets of the bot's environment: the rest of it holds Slack's tokens."""
 
