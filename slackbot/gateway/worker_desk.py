@@ -18,20 +18,18 @@ from slackbot.audit import AuditLog
 from slackbot.core import events as ev
 from slackbot.core.clipping import MAX_RESPONSE_BYTES, clip
 from slackbot.core.editor_access import door_secret
-from slackbot.core.errors import DevflowError, IllegalTransition, TemporaryError, ThreadUnreachable
-from slackbot.core.joined_turns import files_of, joined_with
+from slackbot.core.errors import IllegalTransition, ThreadUnreachable
 from slackbot.core.ports import AccessToken, Chat, CodeHost
 from slackbot.core.public_address import PublicAddress
 from slackbot.core.redaction import redact
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.repository_policy import LimitsOf
-from slackbot.core.session import Session, Status, Turn, TurnState, tried_before
-from slackbot.core.slack_text import leading_mention, plain_text
+from slackbot.core.session import Session, Status, Turn, TurnState
 from slackbot.core.staying import seconds_left
 from slackbot.core.turn_rules import follows_closely
-from slackbot.core.undo_rules import range_of
 from slackbot.core.worker_token import WorkerIdentity
 from slackbot.engine import Engine
+from slackbot.gateway.assignment import Assignment
 from slackbot.gateway.models_desk import ModelsDesk
 from slackbot.gateway.worker_sessions import POLL_SECONDS, first_of, live_session, own_session
 from slackbot.performer import Performer
@@ -44,7 +42,6 @@ SETTLE_SECONDS = 0.15
 """What was written within a second of what came before it may have overtaken another; so long it waits for that one."""
 
 MAX_STEPS_BYTES = 4096
-MAX_PROMPT_CHARACTERS = 200_000
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ class WorkerDesk:
     ) -> None:
         self._engine = engine
         self._performer = performer
-        self._chat = chat
+        self._assignment = Assignment(chat)
         self._code_host = code_host
         self._board = board
         self._terms = terms
@@ -164,7 +161,7 @@ class WorkerDesk:
             if turn is not None and session.status is Status.RUNNING:
                 claimed = await self._claimed(identity, turn)
                 if claimed is not None:
-                    return await self._work(claimed, turn)
+                    return await self._assignment.work(claimed, turn)
             left = until - self._clock()
             if left <= 0 or self._stopping.is_set():
                 return None
@@ -298,68 +295,6 @@ class WorkerDesk:
 
     # ------------------------------------------------------------------------------------ parts
 
-    async def _work(self, session: Session, turn: Turn) -> wp.TurnWork:
-        try:
-            name = (await self._chat.get_person(turn.user_id)).name
-        except DevflowError:
-            name = turn.user_id
-        turns, tried = (turn, *joined_with(session, turn)), tried_before(session, turn)
-        return wp.TurnWork(
-            turn_id=turn.turn_id,
-            retries=tuple(each.turn_id for each in tried),
-            pushes=tuple(wp.Push.model_validate(each.pushing) for each in tried if each.pushing),
-            prompt="\n\n".join([await self._whole_prompt(session, each) for each in turns]),
-            user_id=turn.user_id,
-            user_name=name,
-            context=tuple([await self._said(line) for each in turns for line in each.context]),
-            purpose=turn.purpose,
-            merge=self._base_to_merge(session, turn),
-            files=tuple(
-                wp.AttachedFile(name=str(file.get("name", "")), size_bytes=int(file.get("size_bytes", 0)))
-                for file in files_of(session, turn)
-            ),
-            undo=_undo(session, turn),
-        )
-
-    def _base_to_merge(self, session: Session, turn: Turn) -> str | None:
-        """For a turn that is to resolve conflicts: the branch its pull request goes into."""
-        if turn.purpose != "resolve_conflicts":
-            return None
-        picture = session.pull_request.seen
-        return (picture.base_ref if picture is not None else "") or session.base_branch
-
-    async def _said(self, line: str) -> str:
-        """What people said to each other, with the name of who said it in place of the id."""
-        user_id, said = leading_mention(line)
-        if user_id is None:
-            return line
-        try:
-            return f"{(await self._chat.get_person(user_id)).name}: {said}"
-        except DevflowError:
-            return f"{user_id}: {said}"
-
-    async def _whole_prompt(self, session: Session, turn: Turn) -> str:
-        """The agent gets the whole text: what the store keeps shortened stands in Slack.
-
-        `TemporaryError` when Slack cannot be read just now: the worker asks for its turn again.
-        """
-        if not turn.shortened:
-            return turn.prompt
-        thread = session.thread
-        try:
-            if turn.prompt_file is not None:
-                return (await self._chat.read_file(turn.prompt_file, MAX_PROMPT_CHARACTERS * 4)) or turn.prompt
-            if turn.prompt_ts is not None:
-                message = await self._chat.get_message(thread.channel_id, thread.thread_ts, turn.prompt_ts)
-                if message is not None and message.text:
-                    _, words = leading_mention(message.text)
-                    return plain_text(words).strip()[:MAX_PROMPT_CHARACTERS]
-        except TemporaryError:
-            raise
-        except DevflowError as error:
-            log.warning("whole_prompt_not_read", session_id=session.session_id, why=error.summary)
-        return turn.prompt
-
     def _steps(self, body: wp.Answer) -> tuple[dict[str, str], ...]:
         steps: list[dict[str, str]] = []
         room = MAX_STEPS_BYTES
@@ -370,10 +305,3 @@ class WorkerDesk:
                 break
             steps.append({"title": title or "…", "status": step.status or "completed"})
         return tuple(steps)
-
-
-def _undo(session: Session, turn: Turn) -> wp.UndoWork | None:
-    """What an Undo takes back; where that is not known any more, the agent is asked to do it."""
-    target = session.turn(turn.undoes) if turn.undoes else None
-    found = range_of(session, target) if target is not None else None
-    return wp.UndoWork(base_sha=found[0], commit_sha=found[1]) if found is not None else None
