@@ -82,5 +82,6 @@ class AgentHost:
 
 
 async def load_protocol() -> None:
-    """Imports what speaks ACP (a second of work, most of it models of the protocol) beside the loop."""
-    await asyncio.to_thread(importlib.import_module, "slackbot.worker.agent")
+    """Imports what speaks ACP (half a second of work, most of it models of the protocol) beside the loop."""
+    for name in ("slackbot.worker.acp_import", "slackbot.worker.agent"):
+        await asyncio.to_thread(importlib.import_module, name)

@@ -23,7 +23,6 @@ from urllib.parse import urlsplit
 import aiohttp
 import structlog
 
-import slackbot.worker.acp_import  # noqa: F401  before what imports acp
 from slackbot.core.errors import ConfigError
 from slackbot.core.redaction import redact
 from slackbot.worker import logs

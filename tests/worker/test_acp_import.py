@@ -27,3 +27,20 @@ def test_the_models_are_the_same_but_for_their_documentation() -> None:
     }
     assert {description for _, description in fields.values()} == {None}
     assert pydantic.ConfigDict(use_attribute_docstrings=True) == {"use_attribute_docstrings": True}
+
+
+BEFORE_AND_AFTER = """
+import asyncio, sys
+import slackbot.worker.main
+before = "acp" in sys.modules
+from slackbot.worker.agent_host import load_protocol
+asyncio.run(load_protocol())
+from acp.schema import NewSessionRequest
+print(before, NewSessionRequest.model_fields["cwd"].description)
+"""
+
+
+def test_a_worker_begins_its_checkout_without_them() -> None:
+    """They are loaded while the agent's process starts, and then without their documentation too."""
+    told = subprocess.run([sys.executable, "-c", BEFORE_AND_AFTER], capture_output=True, text=True, check=True).stdout
+    assert told.split() == ["False", "None"]
