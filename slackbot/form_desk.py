@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from slackbot.admission import Admission
 from slackbot.core import command_text as ct
@@ -31,7 +32,7 @@ from slackbot.start_reading import StartReading
 from slackbot.views import action_ids
 from slackbot.views.language import say, translated
 from slackbot.views.start import has_session
-from slackbot.views.start_form import MAX_FORM_PROMPT, FormFields, start_form
+from slackbot.views.start_form import MAX_FORM_PROMPT, FormFields, form_fields, start_form, with_ticket
 from slackbot.views.view import View
 from slackbot.views.words import shown_line, thread_permalink
 
@@ -151,7 +152,7 @@ class FormDesk:
             return {action_ids.FORM_REPOSITORY: say(language, "form.no_repository")}
         if ticket.channel_id is None and not fields.channel_id:
             return {action_ids.FORM_CHANNEL: say(language, "form.no_channel")}
-        task = self._submissions.get(view_id)
+        task = self._submissions.get(view_id) if view_id else None
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             task = asyncio.create_task(self._submitted(user_id, ticket, fields, f"form:{view_id}"))
             self._submissions[view_id] = task
@@ -201,6 +202,12 @@ class FormDesk:
         recent = [name for name, _ in await self._reading.recent(user_id)]
         names = dict.fromkeys([*recent, *await self._checks.installed()])
         return matching(query, [name.full_name for name in names], MAX_OPTIONS)
+
+    async def repository_chosen(self, view: Mapping[str, Any], ticket: StartTicket) -> None:
+        """The form remembers the repository that was chosen in it, so that branches of it can be offered."""
+        chosen, view_id = form_fields(view).repository, view.get("id")
+        if chosen is not None and chosen != ticket.repository and isinstance(view_id, str):
+            await self._chat.update_modal(view_id, with_ticket(view, replace(ticket, repository=chosen)))
 
     async def branches(self, user_id: str, repository: str | None, query: str) -> list[str]:
         """Type-ahead: branches of the repository that is chosen in the form; none before one is."""

@@ -28,7 +28,7 @@ def register(app: AsyncApp, desk: CommandDesk, home: HomeDesk) -> None:
 
     async def app_home_opened(event: dict[str, Any]) -> None:
         user_id = event.get("user")
-        if event.get("tab") == "home" and isinstance(user_id, str):
+        if event.get("tab") in (None, "home") and isinstance(user_id, str):
             await _quietly(home.opened(user_id))
 
     async def pressed(ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:

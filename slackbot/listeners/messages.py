@@ -55,7 +55,7 @@ def register(app: AsyncApp, desk: FrontDesk, told: Told, watch: ChannelWatch, ad
 async def _spoken(
     event: dict[str, Any], context: dict[str, Any], desk: FrontDesk, told: Told, address: AddressDesk
 ) -> None:
-    is_direct = event.get("channel_type") == "im"
+    is_direct = event.get("channel_type") == "im" or str(event.get("channel") or "").startswith("D")
     reply = _reply(event, event.get("channel"), context.get("bot_user_id"), roots=is_direct)
     if reply is not None:
         await hear(reply, desk, told, take=address.addressed if is_direct else None)

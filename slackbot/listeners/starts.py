@@ -91,11 +91,22 @@ def register(app: AsyncApp, desk: FrontDesk, start: StartDesk) -> None:
             errors = errors_by_block(error, await desk.language(user_id))
         await (ack(response_action="errors", errors=errors) if errors else ack())
 
+    async def repository_chosen(ack: AsyncAck, body: dict[str, Any]) -> None:
+        view = map_of(body.get("view"))
+        await ack()
+        try:
+            await form.repository_chosen(view, _ticket(text_of(view.get("private_metadata"))))
+        except DevflowError as error:
+            log.info("repository_not_noted", why=error.summary)
+
     async def repositories(ack: AsyncAck, body: dict[str, Any]) -> None:
         await _offer(ack, lambda: form.repositories(_user(body), text_of(body.get("value"))))
 
     async def branches(ack: AsyncAck, body: dict[str, Any]) -> None:
-        chosen = form_fields(map_of(body.get("view"))).repository
+        # Slack does not tell here what stands in the form: https://github.com/slackapi/bolt-js/issues/1146
+        view = map_of(body.get("view"))
+        ticket = parse_ticket(text_of(view.get("private_metadata")))
+        chosen = (ticket.repository if ticket is not None else None) or form_fields(view).repository
         await _offer(ack, lambda: form.branches(_user(body), chosen, text_of(body.get("value"))))
 
     async def work_on_this(ack: AsyncAck, body: dict[str, Any], respond: AsyncRespond) -> None:
@@ -123,6 +134,7 @@ def register(app: AsyncApp, desk: FrontDesk, start: StartDesk) -> None:
     app.action(re.compile(f"^{action_ids.START_PRESS}[0-9]+$"))(start_press)
     app.action(action_ids.START_FORM)(start_form)
     app.action(action_ids.START_DISMISS)(dismiss)
+    app.action(action_ids.FORM_REPOSITORY)(repository_chosen)
     app.options(action_ids.FORM_REPOSITORY)(repositories)
     app.options(action_ids.FORM_BASE)(branches)
     app.view(action_ids.START_FORM_CALLBACK)(submitted)

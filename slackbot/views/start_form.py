@@ -107,6 +107,12 @@ def start_form(
     }
 
 
+def with_ticket(view: Mapping[str, Any], ticket: StartTicket) -> Block:
+    """The form that is open, carrying another ticket; what stands in its fields stays."""
+    kept = {key: view[key] for key in ("type", "callback_id", "title", "submit", "close", "blocks") if key in view}
+    return {**kept, "private_metadata": ticket.as_text()}
+
+
 def option(value: str) -> dict[str, Any]:
     """A choice that shows its own value. A value that Slack would refuse is cut in what is shown alone."""
     shown = value if len(value) <= MAX_OPTION else value[: MAX_OPTION - 1] + "…"

@@ -204,6 +204,9 @@ def views(language: str) -> dict[str, list[Made]]:
             )
             for each in (TICKET, replace(TICKET, channel_id=None))
         ],
+        "start_form.with_ticket": [
+            start_form.with_ticket(start_form.start_form(TICKET, prompt=LONG, agents=[WORD], **spoken), TICKET)
+        ],
         "steps.steps_modal": [steps.steps_modal(done, turn, language)],
         "warning.warning": [warning.warning(replace(busy, stay=replace(busy.stay, warned=by))) for by in (AGE, "idle")],
     }  # fmt: skip

@@ -27,7 +27,11 @@ async def test_the_form_starts_a_session(world: BotWorld) -> None:
     offered = await people.options(ada.user_id, "form_repository", repository[-3:], view_id=form["id"])
     assert repository in [option["value"] for option in offered]
     chosen = {"selected_option": next(option for option in offered if option["value"] == repository)}
-    await people.press(ada.user_id, "form_repository", view_id=form["id"], chosen=chosen)
+    typed = {"form_prompt": {"form_prompt": {"value": "echo typed before"}}}
+    await people.press(ada.user_id, "form_repository", view_id=form["id"], chosen=chosen, view_values=typed)
+    # The type-ahead is not told what stands in the form; the form remembers it.
+    form = await until(lambda: (shown := ada.form()) and repository in shown["private_metadata"] and shown, "a note")
+    assert form["state"]["values"]["form_prompt"]["form_prompt"]["value"] == "echo typed before"
     branches = await people.options(ada.user_id, "form_base", "ma", view_id=form["id"])
     assert [option["value"] for option in branches] == ["main"]
 

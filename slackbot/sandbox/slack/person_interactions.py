@@ -151,7 +151,9 @@ class PersonInteractions:
             view = self._views.of_person(view_id, user_id)
             block, element = _find_element(view["blocks"], block_id, action_id)
             payload["container"] = {"type": "view", "view_id": view_id}
-            payload["view"] = view_rules.shape(view)
+            # What was filled in is not told here: https://github.com/slackapi/bolt-js/issues/1146
+            untouched = {"values": view_rules.initial_values(view["blocks"])}
+            payload["view"] = {**view_rules.shape(view), "state": untouched}
         else:
             channel = self._workspace.channel_of_person(channel_id or "", user_id)
             message, is_ephemeral = self._shown_message(channel, message_ts or "", user_id)
