@@ -76,7 +76,8 @@ async def _run_in(state: SandboxState, options: SandboxOptions, environment: Map
         demo.print_new()
     _say("✓ All of it happened: session, prompt, answer, push, pull request, stop.")
     _say(f"Kept in {state.directory}: the session in sessions.sqlite3, the repository in github/.")
-    _say(f"To see thread and pull request in a browser: devflow sandbox --state {shlex.quote(str(state.directory))}")
+    shown = shlex.quote(str(state.directory))
+    _say(f"To see it in a browser: make sandbox STATE={shown} (without make: devflow sandbox --state {shown})")
     return 0
 
 
