@@ -1,7 +1,8 @@
 """A second, minimal Slack that shares nothing with the project's own: Web API and Socket Mode, in a thread of its own.
 
-It leaves out all that is optional (`url` of auth.test the first time, `client_msg_id`, `parent_user_id`, metadata,
-the bot's own messages as events), knows a dozen methods, and sends every event twice.
+It leaves out all that is optional (`url` of auth.test the first time, `client_msg_id`, `parent_user_id`,
+`channel_type`, `container` of views, metadata, the bot's own messages as events), knows some twenty methods,
+and sends every event twice.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ Json = dict[str, Any]
 BOT_TOKEN, APP_TOKEN = "xoxb-9-foreign-bot", "xapp-9-foreign-app"
 TEAM_ID, BOT_USER_ID, CHANNEL_ID = "T9FOREIGN", "U9BOT", "C9WORK"
 ALICE, MALLORY = "U9ALICE", "U9MALLORY"
+_INITIAL = {"initial_value": "value", "initial_option": "selected_option", "initial_options": "selected_options"}
 
 
 class ForeignSlack:
@@ -32,6 +34,8 @@ class ForeignSlack:
         self.ephemeral: list[Json] = []
         self.reactions: list[tuple[str, str, str]] = []
         self.unknown_methods: set[str] = set()
+        self.form: Json | None = None
+        self.homes: dict[str, Json] = {}
         self.url = ""
         self._answers: dict[str, asyncio.Future[Json]] = {}
         self._sockets: list[web.WebSocketResponse] = []
@@ -73,7 +77,7 @@ class ForeignSlack:
         }  # fmt: skip
         return self._run(self._request("slash_commands", payload))
 
-    def reply(self, thread_ts: str, text: str, user_id: str = ALICE) -> str:
+    def reply(self, thread_ts: str | None, text: str, user_id: str = ALICE) -> str:
         """Writes in a thread; the event goes out twice, the second time as Slack's retry."""
         return self._run(self._reply(thread_ts, text, user_id))
 
@@ -85,6 +89,48 @@ class ForeignSlack:
                     if element.get("action_id") == action_id:
                         return self._run(self._press(message, block, element, user_id))
         raise LookupError(action_id)
+
+    def call(self, text: str, user_id: str = ALICE) -> str:
+        """Mentions the bot in the channel: a message, and an event of its own for the mention."""
+        return self._run(self._reply(None, f"<@{BOT_USER_ID}> {text}", user_id))
+
+    def work_on(self, ts: str, user_id: str = ALICE) -> Json:
+        """The shortcut in a message's menu."""
+        message = {**self.messages[ts], "blocks": [{"type": "rich_text", "block_id": "b", "elements": []}]}
+        payload = {
+            **self._interaction("message_action", user_id), "callback_id": "work_on_this", "message_ts": ts,
+            "message": message, "channel": {"id": CHANNEL_ID}, "response_url": f"{self.url}/response",
+        }  # fmt: skip
+        return self._run(self._request("interactive", payload))
+
+    def choose(self, action_id: str, value: str, user_id: str = ALICE) -> list[str]:
+        """Types into a type-ahead of the form; what is offered. What is offered first is chosen, and told the bot."""
+        assert self.form is not None
+        # What stands in the form is not told here: https://github.com/slackapi/bolt-js/issues/1146
+        view = {key: value for key, value in self.form.items() if key != "state"}
+        place = {"block_id": action_id, "action_id": action_id}
+        asked = {**self._interaction("block_suggestion", user_id), **place, "value": value, "view": view}
+        offered = self._run(self._request("interactive", asked)).get("options") or []
+        if offered:
+            kind = {"type": "external_select", "selected_option": offered[0]}
+            self.form["state"]["values"].setdefault(action_id, {})[action_id] = kind
+            pressed = {**kind, **place, "action_ts": self._next_ts()}
+            told = {**self._interaction("block_actions", user_id), "view": self.form, "actions": [pressed]}
+            self._run(self._request("interactive", told))
+        return [option["value"] for option in offered]
+
+    def submit(self, prompt: str | None = None, user_id: str = ALICE) -> Json:
+        """Sends the form, with a prompt written into it where it has one; what the bot answers."""
+        assert self.form is not None
+        if prompt is not None:
+            self.form["state"]["values"]["form_prompt"] = {"form_prompt": {"type": "plain_text_input", "value": prompt}}
+        payload = {**self._interaction("view_submission", user_id), "view": self.form}
+        return self._run(self._request("interactive", payload))
+
+    def open_home(self, user_id: str = ALICE) -> None:
+        """As older apps are told: without a tab."""
+        event = {"type": "app_home_opened", "user": user_id, "channel": "D9ALICE", "event_ts": self._next_ts()}
+        self._run(self._tell(event))
 
     def has_button(self, action_id: str) -> bool:
         return f'"action_id": "{action_id}"' in json.dumps(list(self.messages.values()))
@@ -107,18 +153,31 @@ class ForeignSlack:
         }  # fmt: skip
         return await self._request("interactive", payload)
 
-    async def _reply(self, thread_ts: str, text: str, user_id: str) -> str:
+    async def _reply(self, thread_ts: str | None, text: str, user_id: str) -> str:
         ts = self._next_ts()
-        message = {"type": "message", "user": user_id, "text": text, "ts": ts, "thread_ts": thread_ts}
+        message = {"type": "message", "user": user_id, "text": text, "ts": ts}
+        if thread_ts is not None:
+            message["thread_ts"] = thread_ts
         self.messages[ts] = message
-        event = {**message, "channel": CHANNEL_ID, "channel_type": "channel", "event_ts": ts, "team": TEAM_ID}
+        event = {**message, "channel": CHANNEL_ID, "event_ts": ts, "team": TEAM_ID}
+        await self._tell(event)
+        if f"<@{BOT_USER_ID}>" in text:
+            await self._tell({**event, "type": "app_mention"})
+        return ts
+
+    async def _tell(self, event: Json) -> None:
         payload = {
             "type": "event_callback", "team_id": TEAM_ID, "api_app_id": "A9", "event": event,
-            "event_id": f"Ev{uuid.uuid4().hex[:9]}", "event_time": int(float(ts)),
+            "event_id": f"Ev{uuid.uuid4().hex[:9]}", "event_time": int(float(event["event_ts"])),
         }  # fmt: skip
         await self._request("events_api", payload)
         await self._request("events_api", payload, retry_attempt=1, retry_reason="timeout")
-        return ts
+
+    def _interaction(self, kind: str, user_id: str) -> Json:
+        return {
+            "type": kind, "user": {"id": user_id}, "team": {"id": TEAM_ID}, "api_app_id": "A9", "token": "t",
+            "trigger_id": f"1.2.{next(self._numbers)}",
+        }  # fmt: skip
 
     async def _request(self, kind: str, payload: Json, **more: Any) -> Json:
         envelope_id = str(uuid.uuid4())
@@ -195,6 +254,25 @@ class ForeignSlack:
         self.ephemeral.append({"user": arguments["user"], **_content(arguments)})
         return {"message_ts": self._next_ts()}
 
+    def _views_open(self, arguments: Json) -> Json:
+        self.form = {"id": f"V9{next(self._numbers)}", "state": {"values": {}}, **_view(arguments)}
+        for block in self.form["blocks"]:
+            element = block.get("element", {})
+            for given, kept in _INITIAL.items():
+                if given in element:
+                    state = {"type": element["type"], kept: element[given]}
+                    self.form["state"]["values"][block["block_id"]] = {element["action_id"]: state}
+        return {"view": {"id": self.form["id"]}}
+
+    def _views_update(self, arguments: Json) -> Json:
+        assert self.form is not None
+        self.form.update(_view(arguments))
+        return {"view": {"id": self.form["id"]}}
+
+    def _views_publish(self, arguments: Json) -> Json:
+        self.homes[arguments["user_id"]] = _view(arguments)
+        return {"view": {"id": "V8"}}
+
     def _conversations_info(self, arguments: Json) -> Json:
         return {"channel": {"id": CHANNEL_ID, "name": "work", "is_channel": True, "is_member": True}}
 
@@ -251,6 +329,12 @@ class ForeignSlack:
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+
+def _view(arguments: Json) -> Json:
+    view = arguments["view"]
+    given: Json = json.loads(view) if isinstance(view, str) else view
+    return given
 
 
 def _content(arguments: Json) -> Json:

@@ -54,6 +54,8 @@ def test_the_main_job_with_another_slack(slack: ForeignSlack, sandbox: SandboxPr
 
     until("the button", lambda: slack.has_button("session_open_pr"))
     slack.press("session_open_pr")
+    until("the form", lambda: slack.form)
+    assert slack.submit() == {}
     item = sandbox.item_with(thread_ts, "a pull request", lambda i: "pr_url" in i)
     assert "twice told" in fetch(item["pr_url"])[1]
     until("word of it", lambda: any("Pull request #1" in text for text in slack.texts(thread_ts)))
@@ -63,6 +65,37 @@ def test_the_main_job_with_another_slack(slack: ForeignSlack, sandbox: SandboxPr
     until("word of it", lambda: any("stopped this session" in text for text in slack.texts(thread_ts)))
     until("the end of every process of the task", lambda: not sandbox.task_pids())
     assert sandbox.end() == 0
+
+
+def test_forms_mentions_and_home_with_another_slack(slack: ForeignSlack, sandbox: SandboxProcess) -> None:
+    """A session by the form with its type-aheads, one by a mention, one by the shortcut; Home shows them."""
+
+    def prompts() -> set[str]:
+        return {item["initial_prompt"] for item in sandbox.items()}
+
+    slack.command("")
+    until("the form", lambda: slack.form)
+    assert slack.choose("form_repository", "hel") == ["demo/hello"]
+    assert until("its branches", lambda: slack.choose("form_base", "ma")) == ["main"]
+    assert slack.submit("")["response_action"] == "errors"
+    assert slack.submit("echo by form") == {}
+    assert prompts() == {"echo by form"}
+    slack.form = None
+
+    ts = slack.call("echo by mention")
+    until("a session by the mention", lambda: "echo by mention" in prompts())
+    until("its answer", lambda: any("Asked by" in text for text in slack.texts(ts)))
+    assert sum("devflow/echo-by-mention" in text for text in slack.texts(ts)) == 1, "one card"
+
+    ts = slack.reply(None, "echo by shortcut")
+    slack.work_on(ts)
+    until("the form", lambda: slack.form)
+    assert slack.submit("echo by shortcut") == {}
+    assert len(prompts()) == 3
+    slack.open_home()
+    home = until("Home", lambda: slack.homes.get(ALICE))
+    assert all(prompt in json.dumps(home) for prompt in prompts())
+    assert slack.unknown_methods == set()
 
 
 def test_a_stranger_gets_nothing_there(slack: ForeignSlack, sandbox: SandboxProcess) -> None:
