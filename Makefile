@@ -1,6 +1,6 @@
 # DevFlow: `make sandbox` tries it, `make test` tests it. Everything is installed into .venv, with pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox demo test test-faults test-fuzz test-dynamodb-local test-github-schemas lint bench clean agents test-agents editor test-editor
+.PHONY: help install sandbox demo test pytest test-faults test-fuzz test-dynamodb-local test-github-schemas lint bench clean agents test-agents editor test-editor
 
 VENV := .venv
 RUN := $(VENV)/bin
@@ -22,7 +22,10 @@ sandbox: $(VENV)/.installed ## everything on this machine, with a page in the br
 demo: $(VENV)/.installed ## the main job once, in this terminal
 	@$(RUN)/devflow sandbox --once "$$PROMPT" $(FLAGS)
 
-test: $(VENV)/.installed-dev lint ## every test that needs no account
+test: $(VENV)/.installed-dev ## every test that needs no account
+	@$(MAKE) --no-print-directory -j 2 lint pytest
+
+pytest: $(VENV)/.installed-dev
 	$(RUN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-faults: $(VENV)/.installed-dev ## hundreds of kills (KILLS=300 SEED=1)

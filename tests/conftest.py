@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import logging
 import os
@@ -10,6 +11,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import botocore.session
 import pytest
 import structlog
 from hypothesis import HealthCheck, Phase, settings
@@ -51,6 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     # Else each of the hundreds of processes that tests start would compile DevFlow anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # Every client of a test has a session of its own, and each of those would read the services' models again.
+    botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
