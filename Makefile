@@ -1,6 +1,6 @@
 # DevFlow: `make sandbox` tries it, `make test` tests it. Everything is installed into .venv, with pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox demo test pytest test-faults test-fuzz test-dynamodb-local test-github-schemas lint bench clean agents test-agents editor test-editor
+.PHONY: help install sandbox demo test pytest test-faults test-fuzz test-dynamodb-local test-github-schemas lint bench pictures clean agents test-agents editor test-editor
 
 VENV := .venv
 RUN := $(VENV)/bin
@@ -58,6 +58,9 @@ lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 	$(RUN)/lint-imports
+
+pictures: $(VENV)/.installed-dev ## the pictures of docs/images, taken anew in Chromium
+	$(RUN)/python -m tests.browser.pictures
 
 bench: $(VENV)/.installed ## the figures of docs/figures.md, measured here
 	$(RUN)/python -m benchmarks
