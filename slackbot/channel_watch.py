@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import structlog
 
 from slackbot.core import events as ev
-from slackbot.core.errors import DevflowError, IllegalTransition, NotFound
+from slackbot.core.errors import DevflowError, IllegalTransition, NotFound, ThreadUnreachable
 from slackbot.core.ports import Channel, Chat, SessionStore
 from slackbot.core.session import Session
 from slackbot.engine import Engine
@@ -52,7 +52,16 @@ class ChannelWatch:
             await self._tell(session.session_id, ev.ThreadLost("The app was uninstalled from the workspace."))
 
     async def root_deleted(self, session_id: str) -> None:
-        """The first message of a session's thread was deleted."""
+        """The first message of a session's thread was deleted, it is said; it ends only if that is so."""
+        session = await self._engine.load(session_id)
+        if session is None or not session.status.is_live:
+            return
+        thread = session.thread
+        try:
+            if await self._chat.get_message(thread.channel_id, thread.thread_ts, thread.thread_ts) is not None:
+                return
+        except (NotFound, ThreadUnreachable) as error:
+            log.info("root_not_read", session_id=session_id, why=error.summary)
         await self._tell(session_id, ev.RootDeleted())
 
     async def _channel(self, channel_id: str) -> Channel | None:

@@ -26,6 +26,8 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 log = structlog.get_logger()
 
 _STARTED = "devflow_listener_started"
+NOT_AUTHORIZED = "devflow_not_authorized"
+"""In the context of a request about which Slack did not say who the bot is."""
 _SAID_ONCE_ENTRIES = 256
 _STARTS_A_ROUND = 8
 _ROUNDS_BEFORE = 3
@@ -112,8 +114,9 @@ class SocketIntake:
                 # Nobody listens for it. Unacknowledged, Slack would send it three times more.
                 self._say_once("slack_envelope_unknown", kind=request.type, name=_name(request.payload))
                 await self._acknowledge(client, request, BoltResponse(status=200, body=""))
-            elif not is_started and bolt_request.context.authorize_result is not None:
-                # Past the authorization and seen by no listener: Bolt itself cannot stand its form, and never will.
+            elif not is_started and not bolt_request.context.get(NOT_AUTHORIZED):
+                # Seen by no listener, and not for want of an answer of Slack's: Bolt cannot stand its form, and never
+                # will.
                 self._say_once("slack_envelope_indigestible", kind=request.type, name=_name(request.payload))
                 await self._acknowledge(client, request, BoltResponse(status=200, body=""))
             else:

@@ -24,7 +24,7 @@ from slackbot.adapters.bolt_log import OncePerFault
 from slackbot.adapters.slack import SlackChat
 from slackbot.adapters.slack_errors import FOREIGN_ERRORS, error_code, translate
 from slackbot.adapters.socket_connection import Intervals, SocketConnection
-from slackbot.adapters.socket_intake import SocketIntake
+from slackbot.adapters.socket_intake import NOT_AUTHORIZED, SocketIntake
 from slackbot.core.errors import DevflowError, PermanentError, TemporaryError
 
 log = structlog.get_logger()
@@ -46,7 +46,11 @@ def build_app(chat: SlackChat) -> AsyncApp:
     async def authorize(
         context: AsyncBoltContext, enterprise_id: str | None, team_id: str | None, user_id: str | None
     ) -> AuthorizeResult:
-        identity = await chat.identify()
+        try:
+            identity = await chat.identify()
+        except BaseException:
+            context[NOT_AUTHORIZED] = True
+            raise
         # Bolt makes a client for each envelope, and that one takes the environment's proxy for a loopback address too.
         context.client.proxy = client.proxy
         return AuthorizeResult(

@@ -76,6 +76,6 @@ def register(app: AsyncApp, desk: FrontDesk, commands: CommandDesk, told: Told) 
         await ack()
 
     for action_id in VERBS:
-        app.action(action_id)(session_button)
-    app.action(action_ids.SESSION_FORGET)(forget)
-    app.action(re.compile(".*"))(other_button)
+        app.block_action(action_id)(session_button)
+    app.block_action(action_ids.SESSION_FORGET)(forget)
+    app.block_action(re.compile(".*"))(other_button)

@@ -44,7 +44,7 @@ def register(app: AsyncApp, desk: AnswerDesk, told: Told) -> None:
             if view is not None:
                 told.tell(view, channel_id=press.channel_id, user_id=press.user_id, thread_ts=press.thread_ts)
 
-        app.action(action_id)(pressed)
+        app.block_action(action_id)(pressed)
 
     async def turned(ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
         press, view = Press(body, action), map_of(body.get("view"))
@@ -63,7 +63,7 @@ def register(app: AsyncApp, desk: AnswerDesk, told: Told) -> None:
     on(numbered, desk.answer_permission)
     on(action_ids.ANSWER_DIFF, desk.open_diff)
     on(action_ids.ANSWER_STEPS, desk.open_steps)
-    app.action(re.compile(rf"{action_ids.DIFF_PAGE_PREFIX}\w+"))(turned)
+    app.block_action(re.compile(rf"{action_ids.DIFF_PAGE_PREFIX}\w+"))(turned)
 
 
 def _answer_press(press: Press) -> AnswerPress:

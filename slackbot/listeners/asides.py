@@ -40,4 +40,4 @@ def register(app: AsyncApp, desk: FrontDesk, listen: ListenDesk) -> None:
         except Exception as error:  # the work is done; only the word about it is lost
             log.info("not_answered", why=str(error)[:200])
 
-    app.action(action_ids.PROMPT_ASK)(ask)
+    app.block_action(action_ids.PROMPT_ASK)(ask)

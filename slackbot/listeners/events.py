@@ -38,3 +38,5 @@ def register(app: AsyncApp) -> None:
     app.view(anything)(other_request)
     app.view_closed(anything)(other_request)
     app.options(anything)(other_request)
+    # Buttons of an age before blocks, and dialogs: none is ours, whatever it calls itself.
+    app.action(anything)(other_request)

@@ -38,4 +38,4 @@ def register(app: AsyncApp, desk: CommandDesk) -> None:
         except Exception as error:  # the work is done; only the word about it is lost
             log.info("not_answered", why=str(error)[:200])
 
-    app.action(action_ids.HAND_OVER)(chosen)
+    app.block_action(action_ids.HAND_OVER)(chosen)

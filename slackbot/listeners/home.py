@@ -55,9 +55,9 @@ def register(app: AsyncApp, desk: CommandDesk, home: HomeDesk) -> None:
 
     app.event("app_home_opened")(app_home_opened)
     for action_id in VERBS:
-        app.action(action_id)(pressed)
-    app.action(re.compile(f"^{action_ids.HOME_OLDER}(_0)?$"))(older)
-    app.action(action_ids.LIST_PAGE)(list_page)
+        app.block_action(action_id)(pressed)
+    app.block_action(re.compile(f"^{action_ids.HOME_OLDER}(_0)?$"))(older)
+    app.block_action(action_ids.LIST_PAGE)(list_page)
 
 
 async def _quietly(work: Any) -> None:

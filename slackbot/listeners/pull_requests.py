@@ -92,11 +92,11 @@ def register(app: AsyncApp, desk: PullRequestDesk, told: Told) -> None:
         await _offered(ack, body, desk.reviewers)
 
     for action_id in (action_ids.SESSION_OPEN_PR, action_ids.PULL_REQUEST_MERGE, *_ACTIONS):
-        app.action(action_id)(pressed)
+        app.block_action(action_id)(pressed)
     app.view(form.OPEN_CALLBACK)(open_submitted)
     app.view(form.MERGE_CALLBACK)(merge_submitted)
-    app.options(form.BASE)(branches)
-    app.options(form.REVIEWERS)(reviewers)
+    app.block_suggestion(form.BASE)(branches)
+    app.block_suggestion(form.REVIEWERS)(reviewers)
 
 
 def _sentence(error: DevflowError, language: str) -> str:

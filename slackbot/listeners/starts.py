@@ -131,12 +131,12 @@ def register(app: AsyncApp, desk: FrontDesk, start: StartDesk) -> None:
         await ack()
         await told(view, respond)
 
-    app.action(re.compile(f"^{action_ids.START_PRESS}[0-9]+$"))(start_press)
-    app.action(action_ids.START_FORM)(start_form)
-    app.action(action_ids.START_DISMISS)(dismiss)
-    app.action(action_ids.FORM_REPOSITORY)(repository_chosen)
-    app.options(action_ids.FORM_REPOSITORY)(repositories)
-    app.options(action_ids.FORM_BASE)(branches)
+    app.block_action(re.compile(f"^{action_ids.START_PRESS}[0-9]+$"))(start_press)
+    app.block_action(action_ids.START_FORM)(start_form)
+    app.block_action(action_ids.START_DISMISS)(dismiss)
+    app.block_action(action_ids.FORM_REPOSITORY)(repository_chosen)
+    app.block_suggestion(action_ids.FORM_REPOSITORY)(repositories)
+    app.block_suggestion(action_ids.FORM_BASE)(branches)
     app.view(action_ids.START_FORM_CALLBACK)(submitted)
     app.shortcut(action_ids.WORK_ON_THIS)(work_on_this)
 

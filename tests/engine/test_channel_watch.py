@@ -43,6 +43,22 @@ async def test_an_answer_is_held_back_from_a_channel_that_nobody_knew_to_be_shar
     assert await world.load(session_id) == session, "told again, nothing changes"
 
 
+async def test_a_session_ends_with_its_root_only_where_that_is_gone(world: EngineWorld) -> None:
+    """What an event says of a deletion is looked at; who cannot ask hears of it again."""
+    engine = world.engine()
+    session_id = await world.begin(engine)
+    await world.runs(engine, session_id)
+    watch = ChannelWatch(engine=engine, store=world.store, chat=world.chat)
+    await watch.root_deleted(session_id)
+    assert (await world.load(session_id)).status is Status.RUNNING
+    world.chat.remove("C1", (await world.load(session_id)).thread.thread_ts)
+    world.chat.fail("get_message", TemporaryError("Slack is down."))
+    with pytest.raises(TemporaryError):
+        await watch.root_deleted(session_id)
+    await watch.root_deleted(session_id)
+    assert (await world.load(session_id)).status is Status.STOPPED
+
+
 async def test_who_cannot_ask_slack_tells_nothing_and_tries_again(world: EngineWorld) -> None:
     """The listener raises, so that Slack delivers the event again; another channel's sessions are let alone."""
     engine = world.engine()

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+
+import structlog
 
 from tests.faults.crash_run import Plan, crash_run
 from tests.faults.flood import FloodOutcome, flood
@@ -78,8 +81,10 @@ def main() -> int:
 async def flood_alone(seed: int) -> FloodOutcome:
     """The flood in a world of its own."""
     with tempfile.TemporaryDirectory(prefix="devflow-flood-", ignore_cleanup_errors=True) as scratch:
+        # In this process: what is logged is not what was asked for.
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
         async with bot_world(Path(scratch)) as world:
-            await world.start_bot()
+            await world.start_bot(DEVFLOW_AUDIT_LOG=str(Path(scratch) / "audit.log"))
             return await flood(world, threads=50, replies=20, seconds=60.0, seed=seed)
 
 

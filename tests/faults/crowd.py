@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 from collections import Counter
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from slackbot.sandbox.slack.faults import PersonRefusedError
 from slackbot.views import action_ids
 from tests.faults import desk_work
 from tests.faults.crash_world import CrashWorld
@@ -259,7 +261,8 @@ class Crowd:
         if pull_requests and (not start or self._rng.random() < 0.5):
             talk, view_id = self._rng.choice(pull_requests)
             talk.asked["!pr"] += 1
-            await desk_work.send_pull_request_form(talk.person, view_id, self._rng)
+            with contextlib.suppress(PersonRefusedError):  # closed by then
+                await desk_work.send_pull_request_form(talk.person, view_id, self._rng)
             if desk_work.pull_request_form(talk.person) != view_id:
                 talk.notes.open_forms.remove(view_id)
             self.done["form of a pull request"] += 1

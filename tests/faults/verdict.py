@@ -233,7 +233,7 @@ async def _work(crash: CrashWorld, talk: Talk, item: dict[str, Any], bots_own: l
     answered = Counter(
         _token(turn["prompt"])
         for turn in item["history"]
-        if turn["state"] == "answered" and NOT_ALLOWED not in turn.get("response", "")
+        if turn["state"] == "answered" and NOT_ALLOWED not in _response(item, turn)
     )
     asking = {_token(turn["prompt"]) for turn in item["history"] if danger_of(turn["prompt"])}
     for token, count in lines.items():
@@ -245,6 +245,12 @@ async def _work(crash: CrashWorld, talk: Talk, item: dict[str, Any], bots_own: l
         f"{token} was answered, and is not on the branch" for token in answered if lines[token] < answered[token]
     ]
     return faults
+
+
+def _response(item: dict[str, Any], turn: dict[str, Any]) -> str:
+    """What was answered; for prompts that were one piece of work that stands with the first of them."""
+    lead = turn.get("joined_to", turn["turn_id"])
+    return next((str(other.get("response", "")) for other in item["history"] if other["turn_id"] == lead), "")
 
 
 def _token(prompt: str) -> str:

@@ -494,3 +494,16 @@ async def test_what_bolt_cannot_stand_is_logged_once_and_never_at_length(
     bolts_own = [record for record in caplog.records if record.name == "devflow.bolt"]
     assert len(bolts_own) <= 1
     assert all(len(record.getMessage()) <= 1_000 for record in bolts_own)
+
+
+async def test_what_only_looks_like_a_button_or_an_event_is_acknowledged(world: BotWorld) -> None:
+    """A dialog that calls itself as a button of ours does, an event in an interaction: Bolt alone would leave them."""
+    sockets = world.slack.sockets
+    at = {"user": {"id": "U0ADA"}, "team": {"id": "T0SANDBOX"}, "channel": {"id": "C1"}, "trigger_id": "1.2.3"}
+    for name in ("home_stop", "list_page", "session_stop", "permission_answer_1", "nobodys"):
+        for kind in ("dialog_submission", "interactive_message", "workflow_step_edit"):
+            payload = {"type": kind, "callback_id": name, "submission": {}, "actions": [{"name": name}], **at}
+            assert (await sockets.request("interactive", payload, 10.0)).error is None, (name, kind)
+    for event in (None, -1, "form_agent", [[]], {}):
+        payload = {"type": "event_callback", "team_id": "T0SANDBOX", "event_id": "Ev1", "event": event}
+        assert (await sockets.request("interactive", payload, 10.0)).error is None, event
