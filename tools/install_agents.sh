@@ -68,4 +68,17 @@ for binary in "$into"/node_modules/opencode-*/bin/opencode; do
         break
     fi
 done
+missing=""
+for name in "$@"; do
+    case $name in
+        claude) program=claude-agent-acp ;;
+        codex) program=codex-acp ;;
+        *) program=$name ;;
+    esac
+    [ -e "$into/bin/$program" ] || missing="$missing $name"
+done
+if [ -n "$missing" ]; then
+    echo "npm brought nothing of these agents that runs on this machine:$missing." >&2
+    exit 1
+fi
 echo "Installed into $into: $(ls "$into/bin" | tr '\n' ' ')"

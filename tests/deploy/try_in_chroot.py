@@ -66,8 +66,14 @@ def build(dockerfile: Dockerfile, stage: Stage, root: Path, work: Path, given: d
                 directory = instruction.text
                 (root / directory.lstrip("/")).mkdir(parents=True, exist_ok=True)
             elif inherited is stage and instruction.name == "RUN":
+                (root / "proc").mkdir(exist_ok=True)
+                # A builder's steps have it, and some programs do not start without.
+                subprocess.run(["mount", "--bind", "/proc", str(root / "proc")], check=True)
                 inside = f"cd {shlex.quote(directory)} && {instruction.text}"
-                subprocess.run(["chroot", str(root), "/bin/sh", "-c", inside], env=environment, check=True)
+                try:
+                    subprocess.run(["chroot", str(root), "/bin/sh", "-c", inside], env=environment, check=True)
+                finally:
+                    subprocess.run(["umount", "--lazy", str(root / "proc")], check=True)
             elif inherited is stage and instruction.name == "COPY":
                 copy(instruction, root, directory, work)
 
