@@ -400,12 +400,13 @@ async def test_a_scan_sees_what_a_replace_changed(store: SessionStore) -> None:
     assert await found(store) == ids(item)
 
 
-@pytest.mark.parametrize("condition", [{}, {"live": True}, {"due_by": NOW + 5}, {"live": True, "due_by": NOW + 5}])
-async def test_a_scan_goes_through_all_its_pages(store: SessionStore, condition: dict[str, Any]) -> None:
-    """250 sessions are found, each once, also where many are due in the same second."""
+async def test_a_scan_goes_through_all_its_pages(store: SessionStore) -> None:
+    """250 sessions are found, each once, whatever is asked for, also where many are due in the same second."""
     items = [make_item(due_at=NOW + n % 2) for n in range(250)]
     assert all(await asyncio.gather(*(store.create(item, NOW) for item in items)))
-    assert await found(store, **condition) == ids(*items)
+    conditions: list[dict[str, Any]] = [{}, {"live": True}, {"due_by": NOW + 5}, {"live": True, "due_by": NOW + 5}]
+    for condition in conditions:
+        assert await found(store, **condition) == ids(*items), condition
 
 
 async def test_a_scan_may_write_what_it_finds(store: SessionStore) -> None:

@@ -11,7 +11,7 @@ from slackbot.quiet_time import QuietTime
 
 
 async def begun(wanted: list[str], got: list[str]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while got != wanted:
             await asyncio.sleep(0.01)
 

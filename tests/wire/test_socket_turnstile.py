@@ -34,7 +34,7 @@ async def test_a_cancelled_envelope_takes_no_turn() -> None:
     tasks = [asyncio.create_task(turnstile.turn()) for _ in range(3)]
     await asyncio.sleep(0)
     tasks[1].cancel()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await asyncio.gather(tasks[0], tasks[2])
 
 

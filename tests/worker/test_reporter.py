@@ -24,7 +24,7 @@ async def test_it_ends_also_when_something_changes_as_it_is_closed(steps: int) -
         return False
 
     view = TurnView(lambda text: text)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async with Reporter(send, cancel_wished, view):
             for _ in range(8):
                 await asyncio.sleep(0)
