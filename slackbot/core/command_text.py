@@ -143,6 +143,9 @@ def parse_reply(escaped: str, bot_user_id: str) -> Reply:
         verb = word.lower()
         if verb == "aside":
             return Aside(after.strip())
+        if verb == "handover" and len(after.split()) <= 3:
+            # A name that Slack did not make a mention of: who is meant is asked.
+            return ThreadCommand(verb)
         if verb == "listen" and len(after.split()) <= 1:
             return ThreadCommand(verb, after.strip().lower())
         if verb in THREAD_VERBS and not after.strip():

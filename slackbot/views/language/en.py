@@ -123,7 +123,7 @@ TEXTS: dict[str, Template] = {
     "progress.waits": "⏳ {user}: {prompt}",
     "progress.more_wait": "⏳ … and {number} more",
     # ---- the warning before the end
-    "warning.idle": "⏳ {user}, this session stops itself at {time}, as nothing is asked of it. A reply keeps it, too.",
+    "warning.idle": "⏳ {user}, this session stops itself at {time}, as nothing is asked of it. A reply keeps it running, too.",
     "warning.idle_text": "This session stops itself soon, as nothing is asked of it.",
     "warning.age": (
         "⏳ {user}, this session stops itself at {time}: it has run for the longest time allowed. An administrator can extend it."
