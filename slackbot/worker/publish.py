@@ -163,12 +163,12 @@ class Publisher:
 
     async def find_push(self, head_sha: str, base_sha: str) -> Published | None:
         """What a push brought that was begun and not heard of again; None when it did not arrive."""
-        for sha in (head_sha, base_sha):
-            if (await self._origin.run("cat-file", "-e", f"{sha}^{{commit}}"))[0] != 0:
-                return None
+        if not await self._has(head_sha):
+            return None
         if not await self._is_ancestor(head_sha, await self._checkout.remote_head()):
             return None
-        return await self._counted(base_sha, head_sha)
+        # Where the branch stood may lie deeper in the past than what was cloned of it.
+        return await self._counted(base_sha, head_sha) if await self._has(base_sha) else await self.stat(head_sha)
 
     async def stat(self, commit: str) -> Published:
         """What one commit of the branch brought."""
@@ -248,6 +248,9 @@ class Publisher:
         added, removed = (sum(int(row[column]) for row in rows if row[column] != "-") for column in (0, 1))
         base_sha = (await self._origin("rev-parse", "--verify", f"{before}^{{commit}}")).strip()
         return Published(pushed, base_sha, len(rows), added, removed)
+
+    async def _has(self, sha: str) -> bool:
+        return (await self._origin.run("cat-file", "-e", f"{sha}^{{commit}}"))[0] == 0
 
     async def _is_ancestor(self, ancestor: str, commit: str) -> bool:
         status, _, errors = await replace(self._origin).run("merge-base", "--is-ancestor", ancestor, commit)
