@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ from slackbot.views.language import LANGUAGES
 from slackbot.views.view import View
 from tests.core.builders import FAILING, T0, look, opened, stopped, with_commit, working
 
-LONG = "<@U0BAD0000> *`_~& 日本語 🟢 " * 400
+LONG = "<@U0BAD0000> *`_~& 日本語 🟢 " * 130
 WORD = "w" * 9_000
 URL = "https://x.slack.com/archives/C1/p1"
 PERSON = "U" + "0" * 10
@@ -106,6 +107,7 @@ def pull_request(language: str) -> Session:
     return replace(full(session, language), pr_url=URL, pr_number=10**9)
 
 
+@cache
 def views(language: str) -> dict[str, list[Made]]:
     """Function -> what it makes."""
     busy, over = full(working(), language), full(stopped(), language)
@@ -117,8 +119,8 @@ def views(language: str) -> dict[str, list[Made]]:
     pairs = tuple((LONG, "in_progress") for _ in range(40))
     picture = progress.ProgressPicture(LONG, pairs, pairs, 10**7)
     place = diff.DiffPlace("C1", "1.2", "C1:" + "0" * 200)
-    patch = "@@ -0,0 +1 @@\n" + "\n".join(f"+{number} {LONG[:300]}" for number in range(400))
-    files = [ChangedFile("a/" * 400 + "b.py", "renamed", 10**6, 10**6, patch) for _ in range(30)]
+    patch = "@@ -0,0 +1 @@\n" + "\n".join(f"+{number} {LONG[:300]}" for number in range(100))
+    files = [ChangedFile("a/" * 400 + "b.py", "renamed", 10**6, 10**6, patch) for _ in range(6)]
     lines = [LONG] * 40
     pr = pull_request(language)
     limit = {"scope": "session", "used": "9" * 30, "limit": "9" * 30, "unit": "dollars", "user_id": PERSON}
@@ -148,7 +150,7 @@ def views(language: str) -> dict[str, list[Made]]:
         "hand_over.has_it": [hand_over.has_it(PERSON, **spoken)],
         "home.home": [
             home.home(
-                own_live=[busy] * 40, ended=[over] * 40, others_live=[pr] * 40, now=T0 + 600,
+                own_live=[busy] * 20, ended=[over] * 20, others_live=[pr] * 20, now=T0 + 600,
                 permalinks={busy.session_id: URL}, cursor="c" * 1_900, is_first_page=False,
                 notice=errors.error_view(error, LONG, **spoken), **spoken,
             ),
