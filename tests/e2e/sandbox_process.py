@@ -25,6 +25,8 @@ DEVFLOW = str(Path(sys.executable).parent / "devflow")
 CHANNEL_ID = "C0SANDBOX"
 ADA, GRACE = "U0ADA", "U0GRACE"
 PATIENCE_SECONDS = 60.0
+END_SECONDS = 120.0
+"""What the sandbox itself allows for starting a dead bot again, letting it stop the sessions, and ending the tasks."""
 
 Json = dict[str, Any]
 
@@ -112,7 +114,7 @@ class SandboxProcess:
         """Signals it and waits; the exit status."""
         assert self._process is not None
         self._process.send_signal(signal_number)
-        status = self._process.wait(PATIENCE_SECONDS)
+        status = self._process.wait(END_SECONDS)
         assert self._process.stdout is not None
         assert self._process.stdout.read() == "", "with --json, stdout has one line"
         self._process.stdout.close()
