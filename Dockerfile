@@ -38,6 +38,8 @@ RUN mkdir -p /opt/agents/bin \
 # ------------------------------------------------------------------------- editor: code-server, whose modules are built
 FROM ${NODE_IMAGE} AS editor
 ARG CODE_SERVER_VERSION=4.139.1
+# The headers that its modules are built with are in the image: nothing is fetched from nodejs.org.
+ENV npm_config_nodedir=/usr/local
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends build-essential libkrb5-dev python3 \
     && npm install --global --prefix /opt/code-server --no-audit --no-fund "code-server@${CODE_SERVER_VERSION}" \
