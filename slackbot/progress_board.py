@@ -91,7 +91,7 @@ class ProgressBoard:
         if handle or reports:
             entry = self._entries.setdefault(key, _Entry())
             entry.message_ts = entry.message_ts or handle
-            entry.is_unknown = entry.reports < reports
+            entry.is_unknown = entry.is_unknown or entry.reports < reports
 
     async def clear(self, session: Session, turn: Turn, *, look: bool) -> None:
         """The turn has ended: its progress message goes. `look`: search the thread for one this process forgot."""
@@ -105,12 +105,9 @@ class ProgressBoard:
             if entry.message_ts:
                 stale.add(entry.message_ts)
             look = look or entry.is_unknown
-        channel_id, thread_ts = session.thread.channel_id, session.thread.thread_ts
+        channel_id = session.thread.channel_id
         if look or (turn.claimed_at is not None and turn.claimed_at <= self._since):
-            for message in await self._chat.find_messages(channel_id, thread_ts, event_type="devflow_progress"):
-                payload = (message.metadata or {}).get("event_payload")
-                if isinstance(payload, dict) and payload.get("turn_id") == turn.turn_id:
-                    stale.add(message.ts)
+            stale.update(await self._find(session, turn.turn_id))
         for ts in sorted(stale):
             await self._chat.delete_message(channel_id, ts)
 
@@ -153,13 +150,21 @@ class ProgressBoard:
 
     async def _forget(self, key: tuple[str, str], entry: _Entry, session: Session) -> None:
         """The turn ended by way of another replica, which may not have seen this message."""
-        if entry.message_ts is not None:
-            try:
-                await self._chat.delete_message(session.thread.channel_id, entry.message_ts)
-            except DevflowError as error:
-                log.info("progress_not_deleted", session_id=session.session_id, why=error.summary)
+        try:
+            stale = set(await self._find(session, key[1])) if entry.is_unknown else set()
+            for ts in sorted(stale | ({entry.message_ts} if entry.message_ts else set())):
+                await self._chat.delete_message(session.thread.channel_id, ts)
+        except DevflowError as error:
+            log.info("progress_not_deleted", session_id=session.session_id, why=error.summary)
         if not entry.closed:
             self._entries.pop(key, None)
+
+    async def _find(self, session: Session, turn_id: str) -> list[str]:
+        """The `ts` of the turn's progress messages that stand in the thread."""
+        thread = session.thread
+        found = await self._chat.find_messages(thread.channel_id, thread.thread_ts, event_type="devflow_progress")
+        payloads = [(message.ts, (message.metadata or {}).get("event_payload")) for message in found]
+        return [ts for ts, payload in payloads if isinstance(payload, dict) and payload.get("turn_id") == turn_id]
 
     async def _draw(self, entry: _Entry, session: Session, turn: Turn, picture: ProgressPicture) -> None:
         if self._clock() < self._paused_until:
@@ -168,7 +173,10 @@ class ProgressBoard:
         metadata = progress_metadata(session, turn)
         thread = session.thread
         try:
+            if entry.message_ts is None and entry.is_unknown:
+                entry.message_ts = next(iter(await self._find(session, turn.turn_id)), None)
             if entry.message_ts is None:
+                entry.is_unknown = True
                 entry.message_ts = await self._chat.post_message(
                     thread.channel_id,
                     text=view.text,
@@ -176,6 +184,7 @@ class ProgressBoard:
                     thread_ts=thread.thread_ts,
                     metadata=metadata,
                 )
+                entry.is_unknown = False
             else:
                 await self._chat.update_message(
                     thread.channel_id, entry.message_ts, text=view.text, blocks=view.blocks, metadata=metadata

@@ -102,6 +102,9 @@ class ThreadWriter:
         # What was read of the session may be older than what is marked; a mark never goes back.
         if turn.prompt_ts is None or _rank(known) > _rank(mark) or _is_run_again(session, turn):
             return
+        if known == mark:
+            # Set before something else of the same answer failed: tried again, it goes on from there.
+            return
         try:
             await self._chat.add_reaction(channel_id, turn.prompt_ts, mark)
             for stale in sorted(_stale_marks(session, turn, known)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from slackbot.core import events as ev
+from slackbot.core.errors import TemporaryError
 from slackbot.core.session import TurnState
 from slackbot.thread_writer import MARKS, WAITS
 from tests.engine.engine_world import LIMITS, EngineWorld, until
@@ -117,4 +118,34 @@ async def test_the_end_of_a_first_try_that_is_told_late_does_not_mark_the_prompt
     first_try = failed.history[-1]
     await world.performer().post_answer(session, first_try, full_text=None, look_first=True)
     assert chat.reactions("C1", ts) == {CHECK}
+    await world.close()
+
+
+class Failing(FakeChat):
+    """The second check mark is refused once."""
+
+    checks = 0
+
+    async def add_reaction(self, channel_id: str, ts: str, name: str) -> None:
+        self.checks += name == CHECK
+        if (self.checks, name) == (2, CHECK):
+            raise TemporaryError("Slack is down.")
+        await super().add_reaction(channel_id, ts, name)
+
+
+async def test_what_is_marked_is_not_marked_again_when_the_rest_of_an_answer_failed() -> None:
+    """Two prompts that are one piece of work; so each try goes on where the last one ended, on however bad a day."""
+    chat = Failing()
+    world = EngineWorld(chat=chat)
+    session_id = await one_in_work(world)
+    engine = world.engines[0]
+    first, second = [await world.says(engine, session_id, text) for text in ("one", "two")]
+    await ends(world, session_id)
+    await world.quiet(engine)
+    await world.works(engine, session_id)
+    await world.settled(session_id)
+    assert chat.reactions("C1", first) == chat.reactions("C1", second) == {CHECK}
+    marked = [each["ts"] for each in chat.called("add_reaction") if each["name"] == CHECK]
+    assert sorted(marked) == sorted([first, second])
+    assert chat.checks == 3
     await world.close()

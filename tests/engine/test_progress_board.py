@@ -72,3 +72,13 @@ async def test_a_replica_that_never_hears_of_the_end_takes_its_message_away() ->
     ended.set()
     await until(lambda: not shown(chat), "an empty thread")
     await board.close()
+
+
+async def test_a_message_that_slack_took_without_saying_so_goes_with_the_turn() -> None:
+    """The connection was cut behind the post: it is found before another one is posted, and when the turn ends."""
+    chat, session = a_thread()
+    chat.lose_answer("post_message")
+    board = await board_that_shows(chat, session)
+    await until(lambda: len(chat.called("post_message")) == 1, "one post")
+    await board.clear(session, session.history[0], look=False)
+    assert shown(chat) == []

@@ -141,6 +141,7 @@ class _Run:
         began = time.monotonic()
         while left := unsettled(self._crash, self._crowd):
             await self._fill_slots()
+            await self._crowd.answers()
             if time.monotonic() - began > self._plan.settle_seconds:
                 said = [
                     f"{bot.name}: {[line for line in bot.log if line.get('level') != 'debug'][-12:]}"

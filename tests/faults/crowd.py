@@ -117,7 +117,7 @@ class Crowd:
         elif choice == "send":
             await self._sends_form()
         elif choice == "answer":
-            await self._answers()
+            await self.answers()
         elif choice == "look":
             await self._looks()
         elif choice in WORDS:
@@ -276,7 +276,7 @@ class Crowd:
                 if (thread.channel_id, thread.thread_ts) not in known:
                     self.talks.append(Talk(form.person, thread, form.repository, form.prompt, False, form=form))
 
-    async def _answers(self) -> None:
+    async def answers(self) -> None:
         """A question that stands; some stay unanswered until their time is over."""
         found = [
             (talk, message)
