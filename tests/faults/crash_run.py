@@ -141,6 +141,7 @@ class _Run:
         began = time.monotonic()
         while left := unsettled(self._crash, self._crowd):
             await self._fill_slots()
+            self._crowd.notice_late_roots()
             await self._crowd.answers()
             if time.monotonic() - began > self._plan.settle_seconds:
                 said = [

@@ -85,15 +85,27 @@ class Crowd:
         self._numbers = itertools.count(1)
         self.talks: list[Talk] = []
         self.forms: list[StartForm] = []
-        self.failed_starts = 0
+        self._late: list[tuple[Person, str, str]] = []
         self.done: Counter[str] = Counter()
 
     @property
     def live(self) -> list[Talk]:
         return [talk for talk in self.talks if talk.thread.item().get("status") in ("starting", "running")]
 
+    def notice_late_roots(self) -> None:
+        """Of commands and forms that nobody heard of in time, and that a slow bot carried out after all."""
+        known = {(talk.thread.channel_id, talk.thread.thread_ts) for talk in self.talks}
+        late = [(*start, None) for start in self._late]
+        late += [(form.person, form.repository, form.prompt, form) for form in self.forms]
+        for person, repository, prompt, form in late:
+            for root in person.public():
+                thread = SessionThread(self._crash.world, person.channel_id, str(root["ts"]))
+                if (thread.channel_id, thread.thread_ts) not in known:
+                    self.talks.append(Talk(person, thread, repository, prompt, False, form=form))
+
     async def acts(self, wish: str | None = None) -> None:
         """`wish`: one of `MORE`, where a certain call is waited for."""
+        self.notice_late_roots()
         live = self.live
         if not self.talks or len(live) < 3 or (wish == "start" and len(live) < 6):
             await self._starts()
@@ -161,7 +173,8 @@ class Crowd:
         assert len(roots) <= 1, "one command, two roots"
         if not roots:
             assert not is_acknowledged, "a command was acknowledged, and nothing came of it"
-            self.failed_starts += 1
+            # Slow, or dead: its root may still come.
+            self._late.append((person, repository, prompt))
             return
         thread = SessionThread(self._crash.world, person.channel_id, str(roots[0]["ts"]))
         self.talks.append(Talk(person, thread, repository, prompt, is_acknowledged))
@@ -270,11 +283,6 @@ class Crowd:
             form = self._rng.choice(start)
             is_taken = await desk_work.send_start_form(form, self._rng)
             self.done["form sent" if is_taken else "form sent, not acknowledged"] += 1
-            known = {(talk.thread.channel_id, talk.thread.thread_ts) for talk in self.talks}
-            for root in form.person.public():
-                thread = SessionThread(self._crash.world, form.person.channel_id, str(root["ts"]))
-                if (thread.channel_id, thread.thread_ts) not in known:
-                    self.talks.append(Talk(form.person, thread, form.repository, form.prompt, False, form=form))
 
     async def answers(self) -> None:
         """A question that stands; some stay unanswered until their time is over."""
