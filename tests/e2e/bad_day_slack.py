@@ -90,6 +90,8 @@ class BadDaySlack(ForeignSlack):
                 return
             except (TimeoutError, ConnectionError, RuntimeError):
                 self.went_wrong["event sent again"] += 1
+                # A socket that is closing refuses at once; a moment later there is another one.
+                await asyncio.sleep(0.5)
         self.went_wrong["event given up"] += 1
 
     # Socket Mode
