@@ -197,9 +197,16 @@ def runs(pid: int) -> bool:
 async def locked(directory: Path) -> int:
     """The task's lock, as soon as its supervisor is gone; who has it passes for a living supervisor."""
     await until(lambda: str(directory) not in "\n".join(ps_lines(environment=False)), "the supervisor to go")
-    lock = local_supervisor.lock_task(directory)
-    assert lock is not None
-    return lock
+    # A dying process loses its command line a moment before its files.
+    locks: list[int] = []
+
+    def lock() -> bool:
+        taken = local_supervisor.lock_task(directory)
+        locks.extend(() if taken is None else (taken,))
+        return bool(locks)
+
+    await until(lock, "the lock to be free")
+    return locks[0]
 
 
 async def start(tasks: LocalTasks, request: TaskRequest = REQUEST) -> TaskObservation:
