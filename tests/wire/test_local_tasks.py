@@ -123,8 +123,12 @@ class Machine:
         return [status for status, _at in self.state(task_arn)["transitions"]]
 
     async def pids(self, *names: str) -> dict[str, int]:
-        await until(lambda: all((self.notes / name).exists() for name in names), f"{names} to say their pids")
-        return {name: int((self.notes / name).read_text()) for name in names}
+        def said(name: str) -> str:
+            # The file is there a moment before what it holds.
+            return (self.notes / name).read_text() if (self.notes / name).exists() else ""
+
+        await until(lambda: all(said(name) for name in names), f"{names} to say their pids")
+        return {name: int(said(name)) for name in names}
 
     def task_ids(self) -> list[str]:
         return [name for name in os.listdir(self.state_dir) if not name.startswith(".")]
