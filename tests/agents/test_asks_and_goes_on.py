@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from slackbot.worker.agents import AgentFailed, Choice
 from slackbot.worker.progress import TurnView
 from tests.agents.conftest import WRITTEN, Model, RealAgent
 from tests.fakes.model_server import KEYS, ModelServer, model_server
+from tests.wire.bot_world import until
 
 SECONDS = 120.0
 
@@ -49,6 +50,15 @@ async def hosted(
             yield host, server, checkout
         finally:
             await host.discard()
+
+
+def wrote(home: Path, words: bytes) -> bool:
+    """Whether any file of the agent's own holds `words`; files may go while one looks."""
+    for path in home.rglob("*"):
+        with suppress(OSError):
+            if path.is_file() and words in path.read_bytes():
+                return True
+    return False
 
 
 class Person:
@@ -91,6 +101,9 @@ async def test_it_goes_on_after_its_process_was_killed(agent: RealAgent, tmp_pat
     async with hosted(agent, tmp_path, "all") as (host, server, _):
         first = await host.ensure()
         await prompted(first, "PLAY-1-TALK: the word is heliotrope")
+        if agent.loads:
+            # It writes its state behind its answer; killed before that, it has nothing to go on with.
+            await until(lambda: wrote(tmp_path / "home", b"heliotrope"), "the agent to keep the session")
         os.killpg(os.getpgid(first._process.pid), signal.SIGKILL)
         await asyncio.wait_for(first._process.gone(), SECONDS)
         assert not first.alive
