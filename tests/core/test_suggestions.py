@@ -81,7 +81,7 @@ def test_a_name_that_two_owners_have_is_not_named_alone() -> None:
 
 @given(st.text(max_size=60))
 def test_any_text_is_survived(text: str) -> None:
-    """Whatever people type."""
-    closest(text, ["main"])
-    matching(text, ["acme/shop"], 5)
-    named_repository(text, INSTALLED)
+    """Whatever people type: nothing is suggested but what there is."""
+    assert closest(text, ["main"]) in (None, "main")
+    assert set(matching(text, ["acme/shop"], 5)) <= {"acme/shop"}
+    assert named_repository(text, INSTALLED) in (None, *INSTALLED)

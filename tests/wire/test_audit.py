@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
+import structlog
 
 from slackbot.audit import AuditLog
 from slackbot.core.acts import acts_of
@@ -121,7 +122,11 @@ def test_a_full_disk_costs_the_line_and_never_the_act() -> None:
     def refuse(line: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    AuditLog(refuse, now=lambda: 0).record("stopped", actor="U0ADA")
+    with structlog.testing.capture_logs() as logs:
+        AuditLog(refuse, now=lambda: 0).record("stopped", actor="U0ADA")
+    assert [(entry["event"], entry["action"], entry["why"]) for entry in logs] == [
+        ("audit_not_written", "stopped", "No space left on device")
+    ]
 
 
 def test_the_clock_is_no_person() -> None:

@@ -123,6 +123,8 @@ class Machine:
         return [status for status, _at in self.state(task_arn)["transitions"]]
 
     async def pids(self, *names: str) -> dict[str, int]:
+        """The numbers that processes of the task write down, their pids mostly."""
+
         def said(name: str) -> str:
             # The file is there a moment before what it holds.
             return (self.notes / name).read_text() if (self.notes / name).exists() else ""
@@ -512,8 +514,7 @@ async def test_the_token_is_in_no_argument_and_no_file(machine: Machine) -> None
     tasks = machine.open([*PYTHON, code + "; import time; time.sleep(600)"])
     request = TaskRequest(REQUEST.session_id, REQUEST.launch, "client-" + token, {"WORKER_TOKEN": token})
     task = await start(tasks, request)
-    await until(lambda: (machine.notes / "length").exists(), "the worker to read its token")
-    assert (machine.notes / "length").read_text() == str(len(token))
+    assert await machine.pids("length") == {"length": len(token)}
     supervisor = machine.state(task.task_arn)["supervisor"]["pid"]
     assert [line for line in ps_lines(environment=False) if token in line] == []
     holders = [int(line.split()[0]) for line in ps_lines(environment=True) if token in line]

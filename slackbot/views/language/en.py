@@ -115,7 +115,7 @@ TEXTS: dict[str, Template] = {
     "task.log": "Task log",
     # ---- the progress message
     "progress.working": "🔵 *Working* – {elapsed}",
-    "progress.asks": "🟠 *Waiting for an answer* to the question above – {elapsed}",
+    "progress.asks": "🟠 *Waiting for an answer* to the question in this thread – {elapsed}",
     "progress.cancelling": "🔵 *Cancelling* – {elapsed}",
     "progress.working_on": "Working on: {prompt}",
     "progress.cancelling_on": "Cancelling on: {prompt}",

@@ -109,7 +109,7 @@ TEXTS: dict[str, Template] = {
     "task.log": "タスクのログ",
     # ---- the progress message
     "progress.working": "🔵 *処理中* – {elapsed}",
-    "progress.asks": "🟠 *返答待ち* （上の許可の確認） – {elapsed}",
+    "progress.asks": "🟠 *返答待ち* （スレッド内の許可の確認） – {elapsed}",
     "progress.cancelling": "🔵 *取り消し中* – {elapsed}",
     "progress.working_on": "処理中: {prompt}",
     "progress.cancelling_on": "取り消し中: {prompt}",
