@@ -40,7 +40,3 @@ class Outages:
     def worked(self, system: str) -> None:
         if self._failures.pop(system, 0) >= FAILURES:
             log.info("outage_ended", part=system)
-
-    @property
-    def ongoing(self) -> frozenset[str]:
-        return frozenset(system for system, count in self._failures.items() if count >= FAILURES)

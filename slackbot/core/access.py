@@ -154,11 +154,6 @@ def check_repository(name: RepositoryName, policy: AccessPolicy) -> None:
     raise Refused(f"DevFlow may not work on `{name}`.", "Its administrator sets DEVFLOW_ALLOWED_REPOSITORIES.")
 
 
-def is_allowed(action: Action, user_id: str, owner_id: str, policy: AccessPolicy) -> bool:
-    """Whether the matrix lets this person, who was let in, do this: for showing a button, or another one."""
-    return policy.role_of(user_id, owner_id) in MATRIX[action]
-
-
 def check_action(action: Action, user_id: str, owner_id: str, policy: AccessPolicy, *, let_in: bool = True) -> None:
     """`Refused` when the matrix has no place for this person's role; for viewers it is `NotAdmitted`."""
     role = policy.role_of(user_id, owner_id, let_in=let_in)

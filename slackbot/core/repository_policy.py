@@ -114,10 +114,6 @@ class Policies:
         rule = self.of(name)
         return rule is not None and rule.push == "on_open_pr"
 
-    def agent_of(self, name: RepositoryName) -> str | None:
-        rule = self.of(name)
-        return rule.agent if rule is not None else None
-
     def permissions_of(self, name: RepositoryName, permissions: str) -> str:
         """`permissions`, unless a rule says otherwise."""
         rule = self.of(name)

@@ -26,7 +26,9 @@ def test_a_file_is_read_and_none_is_no_rule(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_bytes(b'\xef\xbb\xbf[[repository]]\nmatch = "acme/*"\nagent = "claude"\n')
     assert load_settings({**GOOD, "DEVFLOW_POLICY": str(path)}).DEVFLOW_POLICY is not None
-    assert load_policies(path).agent_of(RepositoryName("acme", "shop")) == "claude"
+    rule = load_policies(path).of(RepositoryName("acme", "shop"))
+    assert rule is not None
+    assert rule.agent == "claude"
     assert load_policies(None).rules == ()
 
 

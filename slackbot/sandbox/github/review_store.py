@@ -176,9 +176,6 @@ class ReviewStore:
     def reviews(self, pull_id: int) -> list[ReviewRow]:
         return [ReviewRow(**row) for row in self._rows("reviews", pull_id=pull_id)]
 
-    def set_review(self, review_id: int, state: str) -> None:
-        self._db.execute("update reviews set state = ? where id = ?", (state, review_id))
-
     def add_thread(self, **values: Any) -> ThreadRow:
         return _thread(self._insert("threads", values))
 
