@@ -57,6 +57,7 @@ class ThreadWriter:
         self._board = board
         self._doubles = LateDoubles(chat)
         self._marked: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._rid_of_hourglass: set[tuple[str, str]] = set()
         self._attached: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._marking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._answering: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
@@ -97,7 +98,8 @@ class ThreadWriter:
             await self._mark_alone(session, turn)
 
     async def _mark_alone(self, session: Session, turn: Turn) -> None:
-        known = self._marked.get((session.session_id, turn.turn_id))
+        key = (session.session_id, turn.turn_id)
+        known = self._marked.get(key)
         channel_id, mark = session.thread.channel_id, mark_of(session, turn)
         # What was read of the session may be older than what is marked; a mark never goes back.
         if turn.prompt_ts is None or _rank(known) > _rank(mark) or _is_run_again(session, turn):
@@ -107,14 +109,17 @@ class ThreadWriter:
             return
         try:
             await self._chat.add_reaction(channel_id, turn.prompt_ts, mark)
-            for stale in sorted(_stale_marks(session, turn, known)):
+            may_wait = known == WAITS or (key not in self._rid_of_hourglass and _may_have_waited(session, turn))
+            for stale in sorted(_stale_marks(session, turn, may_wait=may_wait)):
                 await self._chat.remove_reaction(channel_id, turn.prompt_ts, stale)
+                if stale == WAITS:
+                    self._rid_of_hourglass.add(key)
         except PermanentError as error:
             # A missing scope or a full message costs the mark, never the answer.
             log.info("mark_refused", session_id=session.session_id, why=error.summary)
-        self._marked[session.session_id, turn.turn_id] = mark
+        self._marked[key] = mark
         while len(self._marked) > _MAX_MARKS:
-            self._marked.popitem(last=False)
+            self._rid_of_hourglass.discard(self._marked.popitem(last=False)[0])
 
     # ---------------------------------------------------------------------------------- thread
 
@@ -331,14 +336,16 @@ def _rank(mark: str | None) -> int:
     return order.index(mark) if mark in order else len(order)
 
 
-def _stale_marks(session: Session, turn: Turn, known: str | None) -> set[str]:
-    """Marks that the prompt's message may still carry: what it had before, and how an earlier try of it ended."""
+def _stale_marks(session: Session, turn: Turn, *, may_wait: bool) -> set[str]:
+    """Marks that the prompt's message may still carry: what it had before, and how an earlier try of it ended.
+
+    `may_wait`: it may carry the hourglass, which another process, or this one before it died, has set.
+    """
     mark = mark_of(session, turn)
     stale = {MARKS[other.state] for other in session.history if other.prompt_ts == turn.prompt_ts}
     if turn.state.is_ended:
         stale.add(MARKS[TurnState.QUEUED])
-    # Unknown: another process, or this one before it died, may have seen it wait.
-    if known == WAITS or (known is None and _may_have_waited(session, turn)):
+    if may_wait:
         stale.add(WAITS)
     return stale - {mark}
 

@@ -96,6 +96,28 @@ async def test_a_mark_that_comes_late_does_not_stay_beside_that_of_another_bot()
     await world.close()
 
 
+async def test_another_bots_hourglass_goes_though_this_one_had_shown_the_eyes_before() -> None:
+    """Eyes, while nothing is in work; then the one before it is, and the other bot shows that this one waits."""
+    world = EngineWorld(chat=FakeChat())
+    chat, engine = world.chat, world.engine()
+    session_id = await world.begin(engine)
+    session = await world.runs(engine, session_id)
+    ts = await world.says(engine, session_id, "second")
+    await until(lambda: chat.reactions("C1", ts) == {MARKS[TurnState.QUEUED]}, "the eyes")
+    await world.quiet(engine)
+    other = world.engine()
+    await other.handle(session_id, ev.TurnClaimed(session.launch, session.history[0].turn_id))
+    other.visit(session_id)
+    await until(lambda: WAITS in chat.reactions("C1", ts), "the hourglass")
+    await world.quiet(other)
+    world.engines.remove(other)  # it dies
+    await ends(world, session_id)
+    await world.works(engine, session_id)
+    await world.settled(session_id)
+    assert chat.reactions("C1", ts) == {CHECK}
+    await world.close()
+
+
 async def test_the_end_of_a_first_try_that_is_told_late_does_not_mark_the_prompt_again() -> None:
     """The prompt's message carries the mark of its latest turn."""
     chat = Hanging()
