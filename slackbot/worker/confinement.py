@@ -109,12 +109,21 @@ class Confinement:
 
     async def end(self, leader: asyncio.subprocess.Process) -> None:
         """Ends a process that was started confined (with start_new_session), and all that came of it."""
-        await kill_session(leader, kill=self.kill, uid=self.uid, spared=self.spared - {leader.pid})
+        spared = self.spared - {leader.pid}
+        if self.is_separate:
+            # One signal to all of the user's processes at once (kill(2), -1): what forks and ends faster than anybody
+            # can look through /proc would get away. What is spared only stands still meanwhile.
+            await self._kill("STOP" if spared else "KILL", -1)
+        try:
+            await kill_session(leader, kill=self.kill, uid=self.uid, spared=spared)
+        finally:
+            if self.is_separate and spared:
+                await self._kill("CONT", -1)
 
     async def kill_group(self, group: int) -> None:
         """SIGKILL to a process group that was started confined."""
         if self.is_separate and os.geteuid() != 0:
-            await self._kill("--", f"-{group}")
+            await self._kill("KILL", -group)
         else:
             signal_group(group, signal.SIGKILL)
 
@@ -122,15 +131,16 @@ class Confinement:
         """SIGKILL, also to processes of the agent's user."""
         numbers = list(pids)
         if numbers and self.is_separate and os.geteuid() != 0:
-            await self._kill("--", *map(str, numbers))
+            await self._kill("KILL", *numbers)
             return
         for number in numbers:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(number, signal.SIGKILL)
 
-    async def _kill(self, *arguments: str) -> None:
+    async def _kill(self, signal_name: str, *numbers: int) -> None:
+        """kill(1) as the agent's user, which spares itself."""
         process = await asyncio.create_subprocess_exec(
-            *self.plain(("/bin/kill", "-KILL", *arguments)),
+            *self.plain(("/bin/kill", f"-{signal_name}", "--", *map(str, numbers))),
             stderr=asyncio.subprocess.DEVNULL,
             env={"PATH": os.defpath},
         )

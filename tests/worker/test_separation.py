@@ -216,6 +216,34 @@ async def test_ending_the_agent_leaves_nothing_of_it(desk: Desk) -> None:
     assert not _runs("sleep 1001")
 
 
+@needs_root
+async def test_what_is_never_there_twice_does_not_get_away(desk: Desk) -> None:
+    """Processes that fork and end at once are another one whenever somebody looks; the editor goes on."""
+    walk = "import os\nfor _ in range(8):\n  if os.fork() == 0:\n    while True:\n      if os.fork(): os._exit(0)\n"
+
+    async def start(*command: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *desk.confinement.wrap(command), stdout=asyncio.subprocess.PIPE, start_new_session=True
+        )
+
+    editor = await start("/bin/sh", "-c", "sleep 1005 & wait")
+    desk.confinement.spared.add(editor.pid)
+    agent = await start(sys.executable, "-I", "-S", "-c", f"{walk}print('walking', flush=True)\nos.read(0, 1)")
+    assert agent.stdout is not None
+    assert await agent.stdout.readline() == b"walking\n"
+    await desk.confinement.end(agent)
+    # Looked at while nothing of the user's can move.
+    subprocess.run(desk.confinement.plain(("/bin/kill", "-STOP", "--", "-1")), check=False)
+    ps = ["ps", "-U", str(UID), "-o", "stat=,args="]
+    rows = subprocess.run(ps, capture_output=True, text=True, check=False).stdout.splitlines()
+    subprocess.run(desk.confinement.plain(("/bin/kill", "-CONT", "--", "-1")), check=False)
+    alive = sorted(row.split(maxsplit=1)[1] for row in rows if not row.startswith("Z"))
+    assert alive == ["/bin/sh -c sleep 1005 & wait", "sleep 1005"]
+    desk.confinement.spared.clear()
+    await desk.confinement.end(editor)
+    assert not _runs("sleep 1005")
+
+
 def _runs(command: str) -> bool:
     rows = subprocess.run(["ps", "-eo", "stat=,args="], capture_output=True, text=True, check=True).stdout.splitlines()
     return any(row.partition(" ")[2].strip() == command for row in rows if not row.startswith("Z"))
