@@ -14,7 +14,8 @@ import structlog
 from slackbot.core.errors import DevflowError, TemporaryError
 from slackbot.core.ports import Chat
 from slackbot.core.session import Session, Turn
-from slackbot.views.progress import ProgressPicture, progress, progress_metadata
+from slackbot.own_messages import find_own, take_away
+from slackbot.views.progress import PROGRESS_EVENT_TYPE, ProgressPicture, progress, progress_metadata
 
 log = structlog.get_logger()
 
@@ -105,11 +106,10 @@ class ProgressBoard:
             if entry.message_ts:
                 stale.add(entry.message_ts)
             look = look or entry.is_unknown
-        channel_id = session.thread.channel_id
         if look or (turn.claimed_at is not None and turn.claimed_at <= self._since):
             stale.update(await self._find(session, turn.turn_id))
         for ts in sorted(stale):
-            await self._chat.delete_message(channel_id, ts)
+            await take_away(self._chat, session, ts)
 
     async def close(self) -> None:
         """Ends the updates; the messages stay for the next process."""
@@ -153,7 +153,7 @@ class ProgressBoard:
         try:
             stale = set(await self._find(session, key[1])) if entry.is_unknown else set()
             for ts in sorted(stale | ({entry.message_ts} if entry.message_ts else set())):
-                await self._chat.delete_message(session.thread.channel_id, ts)
+                await take_away(self._chat, session, ts)
         except DevflowError as error:
             log.info("progress_not_deleted", session_id=session.session_id, why=error.summary)
         if not entry.closed:
@@ -161,8 +161,7 @@ class ProgressBoard:
 
     async def _find(self, session: Session, turn_id: str) -> list[str]:
         """The `ts` of the turn's progress messages that stand in the thread."""
-        thread = session.thread
-        found = await self._chat.find_messages(thread.channel_id, thread.thread_ts, event_type="devflow_progress")
+        found = await find_own(self._chat, session, PROGRESS_EVENT_TYPE)
         payloads = [(message.ts, (message.metadata or {}).get("event_payload")) for message in found]
         return [ts for ts, payload in payloads if isinstance(payload, dict) and payload.get("turn_id") == turn_id]
 

@@ -12,6 +12,7 @@ from slackbot.core import events as ev
 from slackbot.core.errors import NotFound, PermanentError, ThreadUnreachable
 from slackbot.core.ports import Chat, Metadata
 from slackbot.core.session import Session
+from slackbot.own_messages import find_own, take_away
 from slackbot.thread_writer import ThreadWriter
 from slackbot.views.pull_request_card import pull_request_card, pull_request_metadata
 
@@ -56,20 +57,15 @@ class PullRequestCards:
 
     async def _remove_forgotten(self, session: Session, metadata: Metadata) -> None:
         """A card that was posted before a crash, and moved before anybody knew of it."""
-        thread, number = session.thread, session.pull_request.card_number
-        for post in await self._chat.find_messages(thread.channel_id, thread.thread_ts, event_type=metadata.event_type):
+        number = session.pull_request.card_number
+        for post in await find_own(self._chat, session, metadata.event_type):
             payload = (post.metadata or {}).get("event_payload")
             its = payload if isinstance(payload, dict) else {}
             of_this = all(its.get(name) == metadata.event_payload[name] for name in ("session_id", "pull_number"))
             its_number = its.get("card_number")
             if of_this and isinstance(its_number, int) and its_number < number:
-                await self._chat.delete_message(thread.channel_id, post.ts)
+                await take_away(self._chat, session, post.ts)
 
     async def remove(self, effect: fx.RemoveOldCard, session: Session) -> ev.OldCardRemoved:
-        try:
-            await self._chat.delete_message(session.thread.channel_id, effect.card_ts)
-        except ThreadUnreachable:
-            raise
-        except (NotFound, PermanentError) as error:
-            log.info("old_card_not_removed", session_id=session.session_id, why=error.summary)
+        await take_away(self._chat, session, effect.card_ts)
         return ev.OldCardRemoved(effect.card_ts)

@@ -20,6 +20,7 @@ from slackbot.core.joined_turns import joined_with
 from slackbot.core.ports import Chat, Message, Metadata
 from slackbot.core.session import Session, Turn, TurnState
 from slackbot.late_doubles import LateDoubles
+from slackbot.own_messages import find_own, take_away
 from slackbot.progress_board import ProgressBoard
 from slackbot.views.answer import answer, answer_metadata
 from slackbot.views.card import card, card_metadata
@@ -237,7 +238,7 @@ class ThreadWriter:
             found = await self.find(session, WARNING_EVENT_TYPE, {"until": effect.until})
             ts = found.ts if found else None
         if ts is not None:
-            await self._chat.delete_message(session.thread.channel_id, ts)
+            await take_away(self._chat, session, ts)
         return ev.WarningRemoved(until=effect.until)
 
     async def refresh_answers(self, session: Session) -> None:
@@ -314,13 +315,12 @@ class ThreadWriter:
         self, session: Session, event_type: str, payload: dict[str, str | int] | None = None
     ) -> Message | None:
         """The first of our posts with this metadata; doubles that Slack hid from us are deleted now."""
-        thread = session.thread
-        posts = await self._chat.find_messages(thread.channel_id, thread.thread_ts, event_type=event_type)
+        posts = await find_own(self._chat, session, event_type)
         wanted = {"session_id": session.session_id, **(payload or {})}
         matching = [post for post in posts if all(_payload(post).get(name) == value for name, value in wanted.items())]
         for double in matching[1:]:
             log.info("double_deleted", session_id=session.session_id, message_ts=double.ts)
-            await self._chat.delete_message(thread.channel_id, double.ts)
+            await take_away(self._chat, session, double.ts)
         return matching[0] if matching else None
 
 

@@ -14,6 +14,7 @@ TEXTS: dict[str, Template] = {
     "words.sessions": Plural("{number} session", "{number} sessions"),
     "words.live_sessions": Plural("{number} live session", "{number} live sessions"),
     "words.and_more": "… and {number} more",
+    "words.outdated": "_Out of date: what came of it stands below._",
     "status.starting": "starting",
     "status.running": "running",
     "status.stopped": "stopped",

@@ -15,6 +15,7 @@ TEXTS: dict[str, Template] = {
     "words.sessions": "{number} 件のセッション",
     "words.live_sessions": "{number} 件の実行中のセッション",
     "words.and_more": "… ほか {number} 件",
+    "words.outdated": "_このメッセージは古くなりました。結果は下にあります。_",
     "status.starting": "起動中",
     "status.running": "実行中",
     "status.stopped": "停止",

@@ -1,0 +1,81 @@
+"""What Slack refuses for good costs what was refused, and nothing else: no answer waits for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slackbot.core.errors import PermanentError
+from slackbot.engine import Engine
+from slackbot.views.progress import progress_metadata
+from tests.engine.engine_world import EngineWorld, until
+
+REFUSED = PermanentError("Slack refused it.")
+METHODS = (
+    "delete_message",
+    "add_reaction",
+    "remove_reaction",
+    "find_messages",
+    "update_message",
+    "get_channel",
+    "upload_file",
+)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["at once", "after a crash"])
+@pytest.mark.parametrize("method", METHODS)
+async def test_an_answer_is_told_whatever_else_is_refused(world: EngineWorld, method: str, again: bool) -> None:
+    """A workspace may forbid that messages are deleted, an app may lack a scope; the next turn is told as well."""
+    performer: Any = world.performer()
+    engine = world.engine(performer)
+    session_id = await world.begin(engine)
+    session = await world.runs(engine, session_id)
+    await world.quiet(engine)
+    if again:
+        await engine.drain(0)
+    else:
+        world.chat.fail(method, REFUSED, times=1_000)
+    turn, thread = session.history[0], session.thread
+    progress_ts = await world.chat.post_message(
+        "C1", text="Working", thread_ts=thread.thread_ts, metadata=progress_metadata(session, turn)
+    )
+    performer._writer._board.note_handle(session, turn.turn_id, progress_ts, reports=1)
+    await world.works(engine, session_id, response="first")
+    if again:
+        world.chat.fail(method, REFUSED, times=1_000)
+        world.outlive_lease()
+        engine = world.engine()
+        engine.visit(session_id)
+    await _told(world, engine, session_id, "first")
+    await world.says(engine, session_id, "and this")
+    await world.works(engine, session_id, response="second")
+    await _told(world, engine, session_id, "second")
+
+
+async def test_a_progress_message_that_may_not_be_deleted_says_that_it_is_over(world: EngineWorld) -> None:
+    """Else it would say for ever that DevFlow works on what stands answered below it."""
+    performer: Any = world.performer()
+    engine = world.engine(performer)
+    session_id = await world.begin(engine)
+    session = await world.runs(engine, session_id)
+    turn, thread = session.history[0], session.thread
+    ts = await world.chat.post_message(
+        "C1", text="Working", thread_ts=thread.thread_ts, metadata=progress_metadata(session, turn)
+    )
+    performer._writer._board.note_handle(session, turn.turn_id, ts, reports=1)
+    world.chat.fail("delete_message", REFUSED)
+    await world.works(engine, session_id)
+    await _told(world, engine, session_id, "Done.")
+    assert world.chat.messages["C1", ts].text.startswith("_Out of date")
+
+
+async def _told(world: EngineWorld, engine: Engine, session_id: str, response: str) -> None:
+    """The answer stands once, and the session knows it."""
+
+    async def is_known() -> bool:
+        session = await world.load(session_id)
+        return session.history[-1].response_ts is not None
+
+    await until(is_known, "the answer was told", 20.0)
+    assert sum(response in post for post in world.posts("devflow_answer")) == 1
