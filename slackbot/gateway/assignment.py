@@ -37,7 +37,11 @@ class Assignment:
         return wp.TurnWork(
             turn_id=turn.turn_id,
             retries=tuple(each.turn_id for each in tried),
-            pushes=tuple(wp.Push.model_validate(each.pushing) for each in tried if each.pushing),
+            pushes=tuple(
+                wp.Push(head_sha=each.pushing["head_sha"], base_sha=each.pushing["base_sha"])
+                for each in tried
+                if each.pushing
+            ),
             prompt="\n\n".join([await self._whole_prompt(session, each) for each in turns]),
             user_id=turn.user_id,
             user_name=name,

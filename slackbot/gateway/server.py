@@ -17,7 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from slackbot.core.errors import ConfigError, DevflowError, Fenced, IllegalTransition, NotFound, TemporaryError
 from slackbot.gateway.models_api import ModelsApi
 from slackbot.gateway.worker_api import Malformed, WorkerApi
-from slackbot.worker_protocol import MAX_BODY_BYTES, ErrorReply
+from slackbot.worker_protocol import MAX_BODY_BYTES, ErrorReply, written
 
 log = structlog.get_logger()
 
@@ -93,7 +93,7 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
             raise
         return _reply(error.status, error.reason)
     except Malformed as error:
-        return _reply(400, f"The request is malformed at: {', '.join(error.places)[:500]}.")
+        return _reply(400, f"The request is malformed at: {error.place[:500]}.")
     except (Fenced, IllegalTransition, NotFound) as error:
         return _reply(409, f"{error.summary} {error.remedy}".strip())
     except TemporaryError as error:
@@ -108,5 +108,5 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
 
 
 def _reply(status: int, sentence: str, headers: dict[str, str] | None = None) -> web.Response:
-    body = ErrorReply(error=sentence).model_dump_json()
-    return web.Response(status=status, text=body, content_type="application/json", headers=headers)
+    body = written(ErrorReply(error=sentence))
+    return web.Response(status=status, body=body, content_type="application/json", charset="utf-8", headers=headers)

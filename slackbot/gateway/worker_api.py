@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
 
 from slackbot import worker_protocol as wp
 from slackbot.core.errors import PermanentError
@@ -13,15 +12,15 @@ from slackbot.core.worker_token import WorkerIdentity, verify_worker_token
 from slackbot.gateway.turn_desk import TurnDesk
 from slackbot.gateway.worker_desk import WorkerDesk
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=wp.WireModel)
 
 
 class Malformed(Exception):
-    """A body is not what the protocol says; `places` are the fields that are wrong."""
+    """A request is not what the protocol says; `place` is what is wrong in it."""
 
-    def __init__(self, places: list[str]) -> None:
-        super().__init__(", ".join(places))
-        self.places = places
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self.place = place
 
 
 class WorkerApi:
@@ -91,7 +90,7 @@ class WorkerApi:
         """The bytes as Slack gives them; what fails after the first of them cuts the connection."""
         identity, number = self._identity(request), request.match_info["number"]
         if not (number.isascii() and number.isdigit() and len(number) < 5):
-            raise Malformed(["number"])
+            raise Malformed("number")
         pieces = await self._turns.attached_file(identity, request.match_info["turn_id"], int(number))
         first = await anext(pieces, b"")
         response = web.StreamResponse(headers={"Content-Type": "application/octet-stream", "Cache-Control": "no-store"})
@@ -115,7 +114,7 @@ class WorkerApi:
             if len(content) > wp.MAX_FILE_BYTES:
                 raise PermanentError(f"The file is larger than {wp.MAX_FILE_BYTES // 2**20} MiB.")
         if not content:
-            raise Malformed(["body"])
+            raise Malformed("body")
         name = request.query.get("name", "")
         await self._turns.take_shown(identity, request.match_info["turn_id"], name, bytes(content))
         return web.json_response({})
@@ -139,12 +138,10 @@ class WorkerApi:
 
 async def _body(request: web.Request, model: type[M]) -> M:
     try:
-        return model.model_validate_json(await request.read() or b"{}")
-    except ValidationError as error:
-        faults = error.errors(include_input=False, include_url=False)
-        places = [".".join(str(part) for part in fault["loc"]) or "body" for fault in faults]
-        raise Malformed(places) from error
+        return wp.read(await request.read() or b"{}", model)
+    except wp.Unreadable as error:
+        raise Malformed(error.place) from error
 
 
-def _json(model: BaseModel, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(text=model.model_dump_json(), content_type="application/json", headers=headers)
+def _json(message: wp.WireModel, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(body=wp.written(message), content_type="application/json", charset="utf-8", headers=headers)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from slackbot.worker.agent_host import AgentHost
+from slackbot.worker.agent_host import AgentHost, load_protocol
 from slackbot.worker.agent_setup import ModelAccess
 from slackbot.worker.agents import Choice
 from slackbot.worker.checkout import Checkout
@@ -56,6 +56,7 @@ class Equipment:
         self._host: AgentHost | None = None
         self._steps: ProjectSteps | None = None
         self._proxy: ModelProxy | None = None
+        self._loading: asyncio.Task[None] | None = None
         self.editor: Editor | None = None
         self.branch: tuple[Checkout, Publisher] | None = None
         """None until the repository is checked out."""
@@ -84,11 +85,13 @@ class Equipment:
             access=await self._model_access(info),
             confinement=self._place.confinement,
         )
+        self._loading = asyncio.create_task(self._load())
         await unless_leaving(self._leaving, self._host.ensure())
         port = await self._open_editor(info)
         await unless_leaving(
             self._leaving, patiently(lambda: self._gateway.ready(port), deadline=deadline, what="ready")
         )
+        await self._loading
         from slackbot.worker.turn import TurnRunner
 
         runner = TurnRunner(
@@ -118,6 +121,14 @@ class Equipment:
         await self.put_down()
         if self._proxy is not None:
             await self._proxy.close()
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.gather(self._loading, return_exceptions=True)
+
+    async def _load(self) -> None:
+        """What turns need beyond the start, in the order in which it is waited for."""
+        await load_protocol()
+        await self._gateway.load()
 
     async def _open_editor(self, info: SessionInfo) -> int | None:
         """The port of the door to the editor; None where there is none."""

@@ -1,25 +1,26 @@
 """The worker's side of the worker protocol: messages of slackbot.worker_protocol over HTTP to the gateway.
 
-Every call is safe to repeat, so whatever may pass is tried again with growing pauses.
+Every call is safe to repeat, so whatever may pass is tried again with growing pauses. The first calls go out by
+`plain_http`, so that the checkout begins before more is loaded; `load` brings `kept_http` for the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import quote
 
-import aiohttp
 import structlog
-from pydantic import ValidationError
-from yarl import URL
 
 from slackbot.core.errors import DevflowError, PermanentError, TemporaryError
+from slackbot.worker import plain_http
+from slackbot.worker.plain_http import NoReply, Reply, TooLarge
 from slackbot.worker_protocol import (
     ANSWER_PATH,
     CANCEL_PATH,
@@ -50,8 +51,14 @@ from slackbot.worker_protocol import (
     Stay,
     StayReply,
     TurnWork,
+    Unreadable,
     WireModel,
+    read,
+    written,
 )
+
+if TYPE_CHECKING:
+    from slackbot.worker.kept_http import KeptHttp
 
 log = structlog.get_logger()
 
@@ -75,13 +82,25 @@ class ToldToStop(DevflowError):
 
 
 class GatewayClient:
-    """One worker's calls. The token is sent to `base_url` alone; redirects are not followed."""
+    """One worker's calls. The token is sent to `base_url` alone; redirects are not followed. End it with `close`."""
 
-    def __init__(self, http: aiohttp.ClientSession, base_url: str, token: str) -> None:
-        self._http = http
+    def __init__(self, base_url: str, token: str) -> None:
+        self._kept: KeptHttp | None = None
         self.base_url = base_url.rstrip("/")
         self.token = token
         self._headers = {"Authorization": f"Bearer {token}"}
+
+    async def load(self) -> KeptHttp:
+        """Keeps connections from now on. What that needs is imported (a third of a second of work) beside the loop."""
+        kept_http = await asyncio.to_thread(importlib.import_module, "slackbot.worker.kept_http")
+        if self._kept is None:
+            self._kept = kept_http.KeptHttp()
+        return self._kept
+
+    async def close(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            await kept.close()
 
     async def session(self) -> SessionInfo:
         """What to work on. A 409 means that the session is over."""
@@ -122,24 +141,15 @@ class GatewayClient:
     async def file(self, turn_id: str, number: int, target: Path, limit_bytes: int) -> None:
         """Writes the file `number` of the prompt to `target`. PermanentError when it is larger than `limit_bytes`."""
         path = _path(FILE_PATH, turn_id).replace("{number}", str(number))
+        kept = await self.load()
         try:
-            async with self._http.get(
-                URL(self.base_url + path, encoded=True),
-                headers=self._headers,
-                timeout=aiohttp.ClientTimeout(total=FILE_SECONDS, sock_connect=10),
-                allow_redirects=False,
-            ) as response:
-                if response.status != 200:
-                    raise _refusal(response.status, await response.text(errors="replace"), path, response.headers)
-                received = 0
-                with target.open("wb") as file:
-                    async for piece in response.content.iter_chunked(64 * 1024):
-                        received += len(piece)
-                        if received > limit_bytes:
-                            raise PermanentError(f"The file is larger than {limit_bytes // 2**20} MiB.")
-                        file.write(piece)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise TemporaryError(f"The gateway did not send the file ({type(error).__name__}).") from error
+            reply = await kept.save(self.base_url + path, self._headers, target, limit_bytes, FILE_SECONDS)
+        except TooLarge as error:
+            raise PermanentError(f"The file is larger than {limit_bytes // 2**20} MiB.") from error
+        except NoReply as error:
+            raise TemporaryError(f"The gateway did not send the file ({error}).") from error
+        if reply.status != 200:
+            raise _refusal(reply, path)
 
     async def show(self, turn_id: str, name: str, content: bytes) -> None:
         """Hands a file over that the thread shall show; sent twice, it is shown once."""
@@ -194,41 +204,32 @@ class GatewayClient:
         if raw is not None:
             headers["Content-Type"] = "application/octet-stream"
         if body is not None:
-            data = body.model_dump_json(exclude_none=True).encode()
+            data = written(body)
             headers["Content-Type"] = "application/json"
+        http = self._kept or plain_http
         try:
-            async with self._http.request(
-                method,
-                URL(self.base_url + path, encoded=True),
-                data=data,
-                headers=headers,
-                timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=10),
-                allow_redirects=False,
-            ) as response:
-                text = await response.text(errors="replace")
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise TemporaryError(f"The gateway did not answer ({type(error).__name__}).") from error
-        if status == 204 or (status == 200 and reply is None):
+            got = await http.call(method, self.base_url + path, headers, data, seconds)
+        except NoReply as error:
+            raise TemporaryError(f"The gateway did not answer ({error}).") from error
+        if got.status == 204 or (got.status == 200 and reply is None):
             return None
-        if status == 200 and reply is not None:
-            try:
-                return reply.model_validate_json(text)
-            except ValidationError as error:
-                fields = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
-                raise TemporaryError(f"The gateway's answer to {path} could not be read ({fields}).") from error
-        raise _refusal(status, text, path, response.headers)
+        if got.status != 200 or reply is None:
+            raise _refusal(got, path)
+        try:
+            return read(got.body, reply)
+        except Unreadable as error:
+            raise TemporaryError(f"The gateway's answer to {path} could not be read ({error.place}).") from error
 
 
-def _refusal(status: int, text: str, path: str, headers: Mapping[str, str]) -> DevflowError:
-    said = _error_of(text) or f"The gateway answered {status} to {path.partition('?')[0]}."
-    if status in (401, 403, 410):
+def _refusal(reply: Reply, path: str) -> DevflowError:
+    said = _error_of(reply.body) or f"The gateway answered {reply.status} to {path.partition('?')[0]}."
+    if reply.status in (401, 403, 410):
         return Fenced(said)
-    if status == 409:
+    if reply.status == 409:
         return ToldToStop(said)
-    if status in (400, 413, 422):
+    if reply.status in (400, 413, 422):
         return PermanentError(said)
-    return TemporaryError(said, retry_after_seconds=_retry_after(headers.get("Retry-After")))
+    return TemporaryError(said, retry_after_seconds=_retry_after(reply.retry_after))
 
 
 async def patiently(call: Callable[[], Awaitable[_Result]], *, deadline: float, what: str) -> _Result:
@@ -251,10 +252,10 @@ def _path(template: str, turn_id: str) -> str:
     return template.replace("{turn_id}", quote(turn_id, safe=""))
 
 
-def _error_of(text: str) -> str:
+def _error_of(body: bytes) -> str:
     try:
-        return ErrorReply.model_validate_json(text).error[:1000]
-    except ValidationError:
+        return read(body, ErrorReply).error[:1000]
+    except Unreadable:
         return ""
 
 

@@ -20,7 +20,6 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import aiohttp
 import structlog
 
 from slackbot.core.errors import ConfigError
@@ -88,10 +87,11 @@ async def work(settings: WorkerSettings) -> int:
     secrets = {settings.token}
     try:
         with _place(settings) as place:
-            async with aiohttp.ClientSession() as http:
-                gateway = GatewayClient(http, settings.gateway_url, settings.token)
-                life = Life(gateway, place, leaving, secrets, time.monotonic())
-                return await life.live()
+            gateway = GatewayClient(settings.gateway_url, settings.token)
+            try:
+                return await Life(gateway, place, leaving, secrets, time.monotonic()).live()
+            finally:
+                await gateway.close()
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)

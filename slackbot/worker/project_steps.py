@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 
 import structlog
+from msgspec.structs import replace
 
 from slackbot.core.errors import DevflowError
 from slackbot.worker.checkout import Checkout
@@ -40,7 +41,7 @@ class ProjectSteps:
         if self._file.setup:
             self._setup = asyncio.create_task(self._run(self._file.setup, "setup_seconds"))
         lowered = {name: self._file.seconds(name, getattr(info, name)) for name in ("turn_seconds", "idle_seconds")}
-        return info.model_copy(update=lowered)
+        return replace(info, **lowered)
 
     async def set_up(self) -> str:
         """What is to be said of the file and the set-up, once; waits for its end."""

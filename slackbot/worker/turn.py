@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal, TypeVar
 
 import structlog
+from msgspec.structs import replace
 
 from slackbot.core.errors import DevflowError
 from slackbot.worker.agent import Agent, PromptResult
@@ -92,13 +93,12 @@ class TurnRunner:
         if reporter.lost is not None:
             log.info("turn_dropped", turn_id=work.turn_id, why=reporter.lost.summary)
             raise reporter.lost
-        answer = answer.model_copy(
-            update={
-                "response": cut(self._redact(answer.response), MAX_RESPONSE_BYTES),
-                "steps": view.steps(),
-                "handle": reporter.handle,
-                "reports": reporter.reports,
-            }
+        answer = replace(
+            answer,
+            response=cut(self._redact(answer.response), MAX_RESPONSE_BYTES),
+            steps=view.steps(),
+            handle=reporter.handle,
+            reports=reporter.reports,
         )
         self._branch.clean = answer.outcome == "answered"
         self._remember(work.prompt, answer.response)
@@ -146,11 +146,11 @@ class TurnRunner:
             return Answer(outcome="cancelled", response="It ended while the repository's set-up ran.")
         answer = await self._agents_part(work, view, reporter, told)
         if answer.outcome == "failed" and reporter.cancelled.is_set():
-            return answer.model_copy(update={"outcome": "cancelled"})
+            return replace(answer, outcome="cancelled")
         if self._steps is not None and answer.outcome == "answered" and answer.commit_sha is not None:
             tested = await self._unless_ended(self._steps.test(), reporter)
             told = "\n\n".join(filter(None, (told, tested)))
-        return answer.model_copy(update={"response": f"{answer.response}\n\n{told}".strip()}) if told else answer
+        return replace(answer, response=f"{answer.response}\n\n{told}".strip()) if told else answer
 
     async def _agents_part(self, work: TurnWork, view: TurnView, reporter: Reporter, told: str) -> Answer:
         """What the agent does, and the push of it. `told`: what came of the set-up, for the agent to know."""

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from msgspec.structs import replace
 
 from slackbot.core.errors import DevflowError
 from slackbot.worker.checkout import Checkout
@@ -134,7 +135,7 @@ class TurnBranch:
             f"Meanwhile a person had the commits {wanted.base_sha[:10]}..{wanted.commit_sha[:10]} undone by a new "
             f"commit ({undone.published.commit_sha[:10]}); the files in your checkout follow it."
         )
-        return answer.model_copy(update=facts_of(undone.published))
+        return replace(answer, **facts_of(undone.published))
 
     async def edits_of_people(self) -> str:
         """Commits what was done in the editor since the last turn, apart from what the agent does now.
@@ -204,11 +205,11 @@ class TurnBranch:
         except DevflowError as failure:
             log.warning("turn_not_published", turn_id=work.turn_id, why=failure.summary)
             self.merge_is_kept = isinstance(failure, NotMerged)
-            return failed(failure, response).model_copy(update={"usage": usage})
+            return replace(failed(failure, response), usage=usage)
         if nested:
             response += f"\n\nNot committed, because they are git repositories of their own: {', '.join(nested)}."
         answer = Answer(outcome="answered", response=response.strip(), usage=usage)
-        return answer.model_copy(update=facts_of(published)) if published is not None else answer
+        return replace(answer, **facts_of(published)) if published is not None else answer
 
 
 def facts_of(published: Published) -> dict[str, Any]:

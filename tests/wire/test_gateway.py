@@ -122,12 +122,16 @@ async def test_what_a_lost_worker_was_about_to_push_reaches_the_next_one(world: 
     ("path", "bodies"),
     [
         (wp.READY_PATH, [b"{", b"[]", b"1", b'{"editor_port": "door"}', b'{"editor_port": 0}', b"\xff\xfe"]),
-        (PROGRESS, [b"{", b'{"text": null}', b'{"plan": [{"content": 1}]}', b'{"elapsed_seconds": -1}']),
+        (
+            PROGRESS,
+            [b"{", b'{"text": null}', b'{"plan": [{"content": 1}]}', b'{"elapsed_seconds": -1}', b'{"text": "\xff"}'],
+        ),
+        (PROGRESS, [b'{"elapsed_seconds": NaN}', b'{"elapsed_seconds": 1e999}', b'{"x": ' + b"[" * 90_000]),
         (ANSWER, [b"", b"{}", b'{"outcome": "perhaps"}', b'{"outcome": "answered", "usage": {"a\\nb": "x"}}']),
         (turn_path(wp.PUSHING_PATH, "C1:1.1"), [b"{}", b'{"head_sha": "--all", "base_sha": "main"}']),
         (wp.LEAVING_PATH, [b"{}", b'{"reason": "bored"}', b'{"reason": ["idle"]}']),
     ],
-    ids=["ready", "progress", "answer", "pushing", "leaving"],
+    ids=["ready", "progress", "text-numbers-depth", "answer", "pushing", "leaving"],
 )
 async def test_malformed_and_huge_bodies(world: BotWorld, path: str, bodies: list[bytes]) -> None:
     """400 with the place that is wrong, 413 beyond 4 MiB; nothing changed."""

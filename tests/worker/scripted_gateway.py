@@ -33,6 +33,8 @@ from slackbot.worker_protocol import (
     SessionInfo,
     TurnWork,
     WireModel,
+    read,
+    written,
 )
 from tests.ports import lasting_port
 
@@ -122,11 +124,11 @@ class ScriptedGateway:
             refused = self._begin(name, request)
             if refused is not None:
                 return refused
-            request["body"] = await request.text()
+            request["body"] = await request.read()
             reply = handle(request)
             self._changed.set()
             if isinstance(reply, WireModel):
-                return web.json_response(text=reply.model_dump_json())
+                return _json(reply)
             return web.json_response({})
 
         return handler
@@ -135,10 +137,10 @@ class ScriptedGateway:
         self.calls.append(name)
         self._changed.set()
         if request.headers.get("Authorization") != f"Bearer {WORKER_TOKEN}":
-            return web.json_response(text=ErrorReply(error="Wrong token.").model_dump_json(), status=401)
+            return _json(ErrorReply(error="Wrong token."), status=401)
         status = self.once.pop(name, None) or self.status_of.get(name)
         if status is not None:
-            return web.json_response(text=ErrorReply(error=f"Scripted {status}.").model_dump_json(), status=status)
+            return _json(ErrorReply(error=f"Scripted {status}."), status=status)
         return None
 
     def _session(self) -> SessionInfo:
@@ -155,15 +157,15 @@ class ScriptedGateway:
             turn = await asyncio.wait_for(self.turns.get(), POLL_SECONDS)
         except TimeoutError:
             return web.Response(status=204)
-        return web.json_response(text=turn.model_dump_json())
+        return _json(turn)
 
     def _on_progress(self, request: web.Request) -> ProgressReply:
         turn_id = request.match_info["turn_id"]
-        self.progress.append((turn_id, Progress.model_validate_json(request["body"]), time.monotonic()))
+        self.progress.append((turn_id, read(request["body"], Progress), time.monotonic()))
         return ProgressReply(cancel=turn_id in self.cancel, handle="handle-1")
 
     def _on_pushing(self, request: web.Request) -> None:
-        self.pushes.append((request.match_info["turn_id"], Push.model_validate_json(request["body"])))
+        self.pushes.append((request.match_info["turn_id"], read(request["body"], Push)))
 
     async def _watch_cancel(self, request: web.Request) -> web.Response:
         if not self.tells_cancel:
@@ -179,7 +181,11 @@ class ScriptedGateway:
         return refused or web.Response(status=204)
 
     def _on_answer(self, request: web.Request) -> None:
-        self.answers.append((request.match_info["turn_id"], Answer.model_validate_json(request["body"])))
+        self.answers.append((request.match_info["turn_id"], read(request["body"], Answer)))
 
     def _on_leaving(self, request: web.Request) -> None:
-        self.leaving.append(Leaving.model_validate_json(request["body"]))
+        self.leaving.append(read(request["body"], Leaving))
+
+
+def _json(message: WireModel, status: int = 200) -> web.Response:
+    return web.Response(body=written(message), status=status, content_type="application/json")

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import pytest
 
 from slackbot.worker import progress as progress_module
@@ -49,28 +48,26 @@ class Living:
 async def live(bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Any]]:
     """Starts a worker: `await live(**changes of the session)`."""
     monkeypatch.setattr(progress_module, "PROGRESS_SECONDS", 0.3)
-    alive: list[tuple[aiohttp.ClientSession, Living]] = []
+    alive: list[tuple[GatewayClient, Living]] = []
 
     async def begin(prepare: Callable[[Bench], None] = lambda _: None, **changes: Any) -> Living:
         made: Bench = await bench(**(SCRIPTED | changes))
         prepare(made)
         place = Place(made.directory / "life")
         place.prepare()
-        http = aiohttp.ClientSession()
+        gateway = GatewayClient(made.gateway.url, WORKER_TOKEN)
         leaving = asyncio.Event()
-        life = Life(
-            GatewayClient(http, made.gateway.url, WORKER_TOKEN), place, leaving, {WORKER_TOKEN}, time.monotonic()
-        )
+        life = Life(gateway, place, leaving, {WORKER_TOKEN}, time.monotonic())
         living = Living(made, leaving, asyncio.create_task(life.live()))
-        alive.append((http, living))
+        alive.append((gateway, living))
         return living
 
     yield begin
-    for http, living in alive:
+    for gateway, living in alive:
         living.leaving.set()
         living.task.cancel()
         await asyncio.gather(living.task, return_exceptions=True)
-        await http.close()
+        await gateway.close()
 
 
 def write(path: str, text: str = "x") -> str:

@@ -9,8 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from slackbot.worker.gateway_client import GatewayClient
 from slackbot.worker.life import Life
 from slackbot.worker.place import Place
@@ -31,14 +29,14 @@ async def worker(bench: Bench, place: Path) -> AsyncIterator[None]:
     """One in this process. It dies at the end: nothing is saved, no last word is said."""
     lies = Place(place)
     lies.prepare()
-    async with aiohttp.ClientSession() as http:
-        gateway = GatewayClient(http, bench.gateway.url, WORKER_TOKEN)
-        life = asyncio.create_task(Life(gateway, lies, asyncio.Event(), {WORKER_TOKEN}, time.monotonic()).live())
-        try:
-            yield
-        finally:
-            life.cancel()
-            await asyncio.gather(life, return_exceptions=True)
+    gateway = GatewayClient(bench.gateway.url, WORKER_TOKEN)
+    life = asyncio.create_task(Life(gateway, lies, asyncio.Event(), {WORKER_TOKEN}, time.monotonic()).live())
+    try:
+        yield
+    finally:
+        life.cancel()
+        await asyncio.gather(life, return_exceptions=True)
+        await gateway.close()
 
 
 async def test_a_push_of_the_agents_own_commits_is_found_again(bench: Callable[..., Any], tmp_path: Path) -> None:
