@@ -131,13 +131,7 @@ class ThreadWriter:
         status_ts = thread.status_ts
         if status_ts is None:
             found = None if first else await self.find(session, metadata.event_type)
-            status_ts = (
-                found.ts
-                if found
-                else await self._chat.post_message(
-                    thread.channel_id, text=view.text, blocks=view.blocks, thread_ts=thread.thread_ts, metadata=metadata
-                )
-            )
+            status_ts = found.ts if found else await self.post(session, view, metadata, again=not first)
         else:
             try:
                 await self._chat.update_message(

@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 
 from slackbot.core.errors import PermanentError
+from slackbot.core.item import to_item
+from slackbot.core.ports import Blocks
+from slackbot.core.values import replace
 from slackbot.engine import Engine
 from slackbot.views.progress import progress_metadata
 from tests.engine.engine_world import EngineWorld, until
+from tests.fakes.chat import FakeChat
 
 REFUSED = PermanentError("Slack refused it.")
 METHODS = (
@@ -68,6 +72,34 @@ async def test_a_progress_message_that_may_not_be_deleted_says_that_it_is_over(w
     await world.works(engine, session_id)
     await _told(world, engine, session_id, "Done.")
     assert world.chat.messages["C1", ts].text.startswith("_Out of date")
+
+
+class BlocksRefused(FakeChat):
+    """Takes plain text alone in new messages."""
+
+    async def post_message(self, channel_id: str, *, blocks: Blocks | None = None, **arguments: Any) -> str:
+        if blocks:
+            raise PermanentError("Slack cannot show the blocks (invalid_blocks).")
+        return await super().post_message(channel_id, **arguments)
+
+
+async def test_a_thread_goes_on_where_the_blocks_of_its_card_are_refused() -> None:
+    """In a thread that people began the card is a reply, and the first that is owed: nothing may wait for it."""
+    world = EngineWorld(chat=BlocksRefused())
+    engine = world.engine()
+    session_id = await world.begin(engine)
+    await world.quiet(engine)
+    session = await world.load(session_id)
+    await world.store.replace(
+        to_item(replace(session, thread=replace(session.thread, status_ts=None, card=None), write_version=99)),
+        session.write_version,
+    )
+    world.chat.messages["C1", session.thread.thread_ts].metadata = None
+    await world.runs(engine, session_id)
+    await world.works(engine, session_id)
+    await _told(world, engine, session_id, "Done.")
+    assert (await world.load(session_id)).thread.status_ts is not None
+    await world.close()
 
 
 async def _told(world: EngineWorld, engine: Engine, session_id: str, response: str) -> None:
