@@ -89,13 +89,32 @@ class CatchUp:
         live = [entry async for entry in self._store.scan(self._engine.now(), live=True)]
         heard = 0
         latest = sorted(live, key=lambda entry: entry.updated_at, reverse=True)[:MOST_THREADS]
-        for entry in latest:
-            try:
-                heard += await self._session(entry.session_id, silent_since)
-            except DevflowError as error:
-                log.warning("thread_not_read", session_id=entry.session_id, why=error.summary)
-            await asyncio.sleep(self._pause_seconds)
-        log.info("caught_up", sessions=len(latest), left_out=len(live) - len(latest), replies=heard)
+        left = [entry.session_id for entry in latest]
+        for tried in range(1, _MAX_TRIES + 1):
+            put_off = []
+            for session_id in left:
+                replies, is_done = await self._tried(session_id, silent_since)
+                heard += replies
+                if not is_done:
+                    put_off.append(session_id)
+                await asyncio.sleep(self._pause_seconds)
+            left = put_off
+            if not left:
+                break
+            # Slack may have given up on what was found there: nobody else brings it.
+            await asyncio.sleep(self._pause_seconds * 2**tried)
+        log.info("caught_up", sessions=len(latest), left_out=len(live) - len(latest), replies=heard, unread=len(left))
+
+    async def _tried(self, session_id: str, silent_since: int) -> tuple[int, bool]:
+        """As `_session`, and whether that is all; one session's trouble is its own."""
+        try:
+            return await self._session(session_id, silent_since), True
+        except DevflowError as error:
+            log.warning("thread_not_read", session_id=session_id, why=error.summary)
+            return 0, not isinstance(error, TemporaryError)
+        except Exception:
+            log.exception("thread_not_read", session_id=session_id)
+            return 0, False
 
     async def _session(self, session_id: str, silent_since: int) -> int:
         """Hears what is new in one thread; how many replies that was."""

@@ -91,6 +91,37 @@ async def test_a_known_silence_is_read_from_its_beginning(world: EngineWorld) ->
     assert world.chat.calls[-1][1]["oldest"] == session.thread.thread_ts
 
 
+class Unsteady(Heard):
+    """Fails with `faults` first, as the front desk does while the store or Slack has trouble."""
+
+    def __init__(self, world: EngineWorld, engine: Engine, faults: list[Exception]) -> None:
+        super().__init__(world, engine)
+        self.faults = faults
+
+    async def __call__(self, reply: Reply) -> None:
+        if self.faults:
+            raise self.faults.pop(0)
+        await super().__call__(reply)
+
+
+async def test_what_could_not_be_stored_when_it_was_found_is_found_again(world: EngineWorld) -> None:
+    """Slack may have given up on it, so nobody else brings it; and no fault of one thread's ends the bot."""
+    engine = world.engine()
+    session_id = await world.begin(engine)
+    await world.runs(engine, session_id)
+    world.clock += 600
+    thread_ts = (await world.load(session_id)).thread.thread_ts
+    for text in ("one", "two"):
+        world.chat.say("U1", "C1", text, thread_ts)
+    hear = Unsteady(world, engine, [TemporaryError("The store is away."), ValueError("A fault.")])
+    catching = catch_up(world, engine, hear)
+    running = asyncio.create_task(catching.run())
+    catching.want(0)
+    await until(lambda: running.done() or hear.texts == ["one", "two"], "both were heard", 20.0)
+    assert not running.done()
+    running.cancel()
+
+
 async def test_slack_in_trouble_and_threads_that_are_gone(world: EngineWorld) -> None:
     """A read is repeated; one thread that cannot be read keeps nobody else from being heard; what is over is let be."""
     engine = world.engine()
