@@ -216,6 +216,11 @@ class Checkout:
         self.end_merge()
         return commit.strip(), nested
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The files that could not be read when those of the checkout were last made a tree."""
+        return self._leftovers.unread
+
     async def tree(self) -> str:
         """The tree of all files as they are now, committed or not; nothing is changed."""
         return (await self._leftovers.tree(await self.head()))[0]

@@ -6,7 +6,7 @@ https://docs.github.com/en/actions/security-for-github-actions/security-guides/s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _FOLDERS = (".github/workflows/", ".github/actions/")
 _FILES = frozenset(
@@ -27,6 +27,6 @@ def guarded(names: Iterable[str]) -> list[str]:
     return [name for name in names if name.lower() in _FILES or name.lower().startswith(_FOLDERS)]
 
 
-def named(names: list[str]) -> str:
+def named(names: Sequence[str]) -> str:
     """Up to five of them in words."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -6,12 +6,19 @@ Data: the files and the agent's own index and excludes in, read as the agent's u
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
 import structlog
 
 from slackbot.worker.git import Git, GitFailed
 from slackbot.worker.place import OUTSIDE_VERSION_CONTROL, Place
 
 log = structlog.get_logger()
+
+STALLED_SECONDS = 2.0
+"""Who waits longer for git looks for what keeps it waiting."""
 
 _GLOB = str.maketrans({character: f"\\{character}" for character in "\\*?[ "})
 
@@ -24,22 +31,31 @@ class Leftovers:
         self._staging = staging
         self.settings = ""
         """The configuration that `staging` was made with."""
+        self.unread: tuple[str, ...] = ()
+        """The files that git could not read for the last tree, which has them as they were before, or not at all."""
 
     async def tree(self, head: str) -> tuple[str, tuple[str, ...]]:
         """The files as a tree, and the directories left out of it."""
         self._write_excludes(())
         nested: tuple[str, ...] = ()
         try:
-            await self._stage(head, fresh=False)
-            nested = await self._new_links(head)
+            is_whole = await self._stage(head, fresh=False)
+            links = await self._new_links(head)
         except GitFailed as failure:
             log.info("staging_repeated", why=failure.summary)
             nested = self._nested_repositories()
             self._write_excludes(nested)
-            await self._stage(head, fresh=True)
-            nested += await self._new_links(head)
+            is_whole = await self._stage(head, fresh=True)
+            links = await self._new_links(head)
+        if not is_whole and not nested and (nested := self._nested_repositories()):
+            # One without a commit is no file and no link for git.
+            self._write_excludes(nested)
+            is_whole = await self._stage(head, fresh=False)
+            links = await self._new_links(head)
+        nested = tuple(dict.fromkeys([*nested, *links]))
         for path in nested:
             await self._staging("update-index", "--force-remove", "--", path)
+        self.unread = () if is_whole else await self._not_staged()
         return (await self._staging("write-tree")).strip(), nested
 
     def renew(self, *, keep_index: bool = False) -> None:
@@ -50,7 +66,9 @@ class Leftovers:
         )
         self._place.as_agent(script, str(self._place.staging), "keep" if keep_index else "", stdin=self.settings)
 
-    async def _stage(self, head: str, *, fresh: bool) -> None:
+    async def _stage(self, head: str, *, fresh: bool) -> bool:
+        """Whether all files could be staged. One that cannot be read (its mode, a socket or a FIFO in a file's place)
+        keeps none of the others back."""
         # The agent's index: its stat data spares reading every file again, and it knows what was left out on purpose.
         # With its time (-p): a file of the same size that was changed no earlier than that is read all the same.
         # https://git-scm.com/docs/racy-git
@@ -60,7 +78,48 @@ class Leftovers:
         if not self._place.as_agent(script, "fresh" if fresh else "", str(own), str(index)):
             await self._staging("read-tree", head)
         excludes = ("core.excludesFile", str(self._place.staging / "excludes"))
-        await self._staging("add", "--all", "--", ":/", settings=[excludes])
+        add = ("add", "--all", "--ignore-errors", "--", ":/")
+        async with self._unstalled():
+            status, _, errors = await self._staging.run(*add, settings=[excludes])
+        if status not in (0, 1):
+            raise GitFailed("add", status, errors)
+        return status == 0
+
+    async def _not_staged(self) -> tuple[str, ...]:
+        excludes = f"--exclude-from={self._place.staging / 'excludes'}"
+        listing = await self._staging(
+            "ls-files", "-z", "--modified", "--others", excludes, "--exclude-per-directory=.gitignore"
+        )
+        return tuple(dict.fromkeys(path for path in listing.split("\0") if path and not path.endswith("/")))
+
+    @contextlib.asynccontextmanager
+    async def _unstalled(self) -> AsyncIterator[None]:
+        """git opens some files whatever they are, and waits for ever at a FIFO that nobody writes to."""
+
+        async def watch() -> None:
+            wait = STALLED_SECONDS
+            while True:
+                await asyncio.sleep(wait)
+                await asyncio.to_thread(self._remove_fifos)
+                wait *= 2
+
+        watching = asyncio.create_task(watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    def _remove_fifos(self) -> None:
+        # A writer that comes and goes is the end of the file for who waits there.
+        each = 'for path; do (exec 3<> "$path"; rm -f -- "$path"); printf "%s\\0" "$path"; done'
+        script = (
+            'cd -- "$1" && find . -path ./.git -prune -o -type p "(" -name .gitignore -o -name .gitattributes ")" '
+            '-exec /bin/sh -c "$2" sh {} +'
+        )
+        found = self._place.as_agent(script, str(self._place.checkout), each)
+        if found:
+            log.info("fifos_removed", paths=found.rstrip("\0").split("\0")[:10])
 
     def _write_excludes(self, nested: tuple[str, ...]) -> None:
         own, excludes = self._place.checkout / ".git" / "info" / "exclude", self._place.staging / "excludes"

@@ -18,6 +18,7 @@ from slackbot.core.errors import DevflowError
 from slackbot.worker.checkout import Checkout
 from slackbot.worker.editor import Editor
 from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, patiently
+from slackbot.worker.guarded_files import named
 from slackbot.worker.merging import Merge, NotMerged, abandon_merge, begin_merge, check_resolved
 from slackbot.worker.publish import Leave, Published, Publisher
 from slackbot.worker.turn_texts import EDITED_MESSAGE, commit_message, edited_text, undo_message
@@ -195,6 +196,7 @@ class TurnBranch:
                 check_resolved(self._checkout, self.merge_begun)
             own = await self._checkout.head()
             head, nested = await self._checkout.commit_leftovers(commit_message(work, self._redact))
+            unread = self._checkout.unread
             self.merge_begun = None
             await self.aim()
             # A commit of the worker's names its turn; those of the agent do not.
@@ -208,6 +210,8 @@ class TurnBranch:
             return replace(failed(failure, response), usage=usage)
         if nested:
             response += f"\n\nNot committed, because they are git repositories of their own: {', '.join(nested)}."
+        if unread:
+            response += f"\n\nNot committed, because they cannot be read: {named(unread)}."
         answer = Answer(outcome="answered", response=response.strip(), usage=usage)
         return replace(answer, **facts_of(published)) if published is not None else answer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -362,6 +363,34 @@ async def test_repositories_inside_are_left_out_and_named(desk: Desk) -> None:
     assert set(nested) == {"with commits", "empty"}
     assert await desk.publisher.publish(head) is not None
     assert sorted(git(desk.bare, "ls-tree", "--name-only", BRANCH).split()) == ["README.md", "hello.py", "mine.txt"]
+
+
+async def test_what_is_no_file_keeps_no_other_back(desk: Desk) -> None:
+    """A FIFO or a socket where a file was: the rest is committed, and they are named."""
+    (desk.files / "README.md").unlink()
+    os.mkfifo(desk.files / "README.md")
+    os.mkfifo(desk.files / "nobody writes here")
+    (desk.files / "mine.txt").write_text("mine\n")
+    head, nested = await desk.checkout.commit_leftovers(MESSAGE)
+    assert (nested, desk.checkout.unread) == ((), ("README.md",))
+    assert await desk.publisher.publish(head) is not None
+    assert sorted(git(desk.bare, "ls-tree", "--name-only", BRANCH).split()) == ["README.md", "hello.py", "mine.txt"]
+    (desk.files / "README.md").unlink()
+    await desk.turn()
+    assert desk.checkout.unread == ()
+    assert sorted(git(desk.bare, "ls-tree", "--name-only", BRANCH).split()) == ["hello.py", "mine.txt"]
+
+
+async def test_git_waits_at_no_fifo(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that git opens whatever they are: each would hold it for minutes."""
+    monkeypatch.setattr("slackbot.worker.leftovers.STALLED_SECONDS", 0.05)
+    (desk.files / "deeper").mkdir()
+    for name in (".gitignore", "deeper/.gitignore", "deeper/.gitattributes"):
+        os.mkfifo(desk.files / name)
+    (desk.files / "deeper" / "mine.txt").write_text("mine\n")
+    async with asyncio.timeout(60):
+        assert await desk.turn() is not None
+    assert git(desk.bare, "show", f"{BRANCH}:deeper/mine.txt") == "mine\n"
 
 
 async def test_ignored_files_stay_out(desk: Desk) -> None:

@@ -23,6 +23,7 @@ from slackbot.core.errors import ConfigError
 from slackbot.worker.checkout import Checkout
 from slackbot.worker.confinement import Confinement, find_confinement
 from slackbot.worker.git_identity import Credentials
+from slackbot.worker.leaving import save
 from slackbot.worker.outbound import proxy_variables
 from slackbot.worker.place import CheckoutBroken, Place
 from slackbot.worker.publish import Publisher
@@ -188,6 +189,17 @@ async def test_the_worker_shows_nothing_of_itself_in_proc(desk: Desk) -> None:
         everywhere = desk.as_agent("cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null").stdout
         assert SECRET not in everywhere
         worker.kill()
+
+
+@needs_root
+async def test_a_file_that_the_agent_may_not_read_keeps_no_other_back(desk: Desk) -> None:
+    """As tests of permissions leave them; also at the end, when it is now or never."""
+    desk.as_agent("echo mine > mine.txt; echo no > closed; echo no >> hello.py; chmod 000 closed hello.py")
+    saved = await save(desk.checkout, desk.publisher, "signal", hurry=True)
+    note = "Not saved, because they cannot be read: closed, hello.py."
+    assert saved == (git(desk.bare, "rev-parse", BRANCH).strip(), note)
+    assert git(desk.bare, "show", f"{BRANCH}:mine.txt") == "mine\n"
+    assert git(desk.bare, "show", f"{BRANCH}:hello.py") == "print()\n"
 
 
 @needs_root
