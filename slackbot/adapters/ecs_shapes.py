@@ -132,7 +132,7 @@ def observe(task: Mapping[str, Any], container_name: str, logs: LogConfiguration
     started_at = task.get("startedAt")
     return TaskObservation(
         task_arn=arn,
-        last_status=str(task.get("lastStatus") or "PROVISIONING"),
+        last_status=_status(task),
         session_id=tags.get(SESSION_TAG) or _session_of(task),
         launch=int(launch) if launch.isdecimal() else None,
         cluster_arn=task.get("clusterArn"),
@@ -165,6 +165,15 @@ def log_configuration(definition: Mapping[str, Any], container_name: str) -> Log
             region = options.get("awslogs-region") or (arn.split(":") + [""] * 4)[3]
             return LogConfiguration(region, group, options.get("awslogs-stream-prefix")) if group and region else None
     return None
+
+
+def _status(task: Mapping[str, Any]) -> str:
+    """DELETED, which no console shows, comes behind STOPPED: the task is over either way.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
+    """
+    status = str(task.get("lastStatus") or "PROVISIONING")
+    return "STOPPED" if status == "DELETED" else status
 
 
 def _session_of(task: Mapping[str, Any]) -> str | None:

@@ -586,3 +586,13 @@ async def test_tasks_from_the_settings(endpoint: EcsEndpoint, monkeypatch: pytes
     await tasks.close()
     with pytest.raises(PermanentError, match="no active ECS cluster"):
         await build_tasks(load_settings({**given, "DEVFLOW_ECS_CLUSTER": "another"}))
+
+
+async def test_a_task_that_ecs_calls_deleted_is_over(endpoint: EcsEndpoint) -> None:
+    """It is told as stopped, and nobody waits for it; in the list of what runs it is not."""
+    tasks = endpoint.open()
+    started = await tasks.run_task(launch())
+    endpoint.tasks[started.task_arn]["lastStatus"] = "DELETED"
+    assert (await tasks.describe_tasks([started.task_arn]))[started.task_arn].last_status == "STOPPED"
+    assert await tasks.list_tasks() == []
+    await tasks.close()
