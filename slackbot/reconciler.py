@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from slackbot.core import events as ev
-from slackbot.core.errors import DevflowError, IllegalTransition, NotFound, PermanentError
+from slackbot.core.errors import DevflowError, IllegalTransition, NotFound, PermanentError, TemporaryError
 from slackbot.core.ports import SessionStore, TaskObservation, Tasks
 from slackbot.core.repository_name import RepositoryName
 from slackbot.core.repository_policy import LimitsOf
@@ -67,11 +67,16 @@ class Reconciler:
         """What expired while no bot was there, and is not over: once, before anything is taken for an orphan."""
         now = int(self._now())
         late = [entry async for entry in self._store.scan(now - AWAY_SECONDS, due_by=now) if entry.ttl <= now]
+        put_off: TemporaryError | None = None
         for entry in late:
             try:
                 await self._engine.rescue(entry.session_id, entry.ttl - 1)
+            except TemporaryError as error:
+                put_off = error
             except DevflowError as error:
                 log.warning("session_unreadable", session_id=entry.session_id, why=error.summary)
+        if put_off is not None:
+            raise put_off
         self._is_rescued = True
 
     async def run(self) -> None:
@@ -93,7 +98,9 @@ class Reconciler:
         """One whole pass."""
         if not self._is_rescued:
             await self._run_parts(("rescue", self.rescue))
-        await self._run_parts(("due", self._visit_due), ("tasks", self._observe_tasks), ("orphans", self._stop_orphans))
+        await self._run_parts(("due", self._visit_due), ("tasks", self._observe_tasks))
+        if self._is_rescued:
+            await self._run_parts(("orphans", self._stop_orphans))
 
     async def _run_parts(self, *parts: tuple[str, Callable[[], Awaitable[None]]]) -> None:
         for name, part in parts:

@@ -66,6 +66,33 @@ async def test_a_worker_that_outlived_a_day_without_a_bot_goes_on(world: EngineW
     assert world.tasks.stops == []
 
 
+async def test_an_expired_session_that_could_not_be_kept_at_first_is_kept_later(world: EngineWorld) -> None:
+    """A store in trouble at the start is no reason to take a session for gone, and its task for nobody's."""
+    engine = world.engine()
+    session_id = await world.begin(engine)
+    session = await world.runs(engine, session_id)
+    await world.quiet(engine)
+    await engine.drain(0)
+    world.clock += TTL_SECONDS + 600
+    again = world.engine()
+    reconciler = world.reconciler(again)
+    rescue, tried = again.rescue, 0
+
+    async def rescue_at_second(session_id: str, read_at: int) -> bool:
+        nonlocal tried
+        tried += 1
+        if tried == 1:
+            raise TemporaryError("The store asks to wait.")
+        return await rescue(session_id, read_at)
+
+    again.rescue = rescue_at_second  # type: ignore[method-assign]
+    await reconciler.run_once()
+    assert await again.load(session_id) is None
+    await reconciler.run_once()
+    kept = await world.load(session_id)
+    assert (kept.status, kept.ecs_task_arn) == (Status.RUNNING, session.ecs_task_arn)
+
+
 async def test_what_is_over_and_told_expires_for_good(world: EngineWorld) -> None:
     """Nothing is rescued that owes nobody anything."""
     engine = world.engine()
