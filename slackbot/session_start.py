@@ -232,6 +232,9 @@ class SessionStarter:
         session, or the item expired. All that `start` asks for must still be so, for the root's owner.
         """
         session_id = derive_session_id(self._team_id, lost.channel_id, lost.thread_ts)
+        # Expired while no bot was there, and not over: it must not be written over.
+        if await self._engine.rescue(session_id, 0):
+            return await self._engine.load(session_id)
         with self.limits.place(lost.wish.user_id, session_id) as place:
             return await self._revive(lost, place)
 
