@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from slackbot.adapters.models_http import HttpAnswer, ModelHttp, headers_for, read_whole
+from slackbot.core.errors import PermanentError
 from slackbot.core.model_port import ModelCall
 from slackbot.core.model_usage import Meter, read_openai
 
@@ -18,6 +19,8 @@ API_URL = "https://api.openai.com/v1"
 
 # Not /responses/{id}: what runs in the background there is paid for and never counted.
 _POST = re.compile(r"(?:v1/)?(?:responses|chat/completions)")
+_EVENT_END = re.compile(rb"(\r?\n\r?\n)")
+"""https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream"""
 _GET = re.compile(r"(?:v1/)?models(?:/[A-Za-z0-9._:%-]{1,100})?")
 
 
@@ -38,6 +41,10 @@ class OpenAIModels:
         headers = {**headers_for(call, ("openai-beta", "x-stainless-")), "authorization": f"Bearer {self._key}"}
         query = f"?{call.query}" if call.query else ""
         url = f"{self._base_url}/{call.path.removeprefix('v1/')}{query}"
+        if call.path.endswith("responses"):
+            body = await read_whole(call)
+            _check_told(body)
+            return await self._http.send(call, url, headers, _meter, body=body)
         if not call.path.endswith("chat/completions"):
             return await self._http.send(call, url, headers, _meter)
         # A stream of chat completions tells its usage only when asked to.
@@ -73,14 +80,31 @@ def with_usage(body: bytes) -> tuple[bytes, bool]:
     return json.dumps({**asked, "stream_options": {**options, "include_usage": True}}).encode(), True
 
 
+def _check_told(body: bytes) -> None:
+    """`PermanentError` for a response that would go on in the background: what it uses is told to nobody here.
+
+    https://platform.openai.com/docs/guides/background
+    """
+    # Few requests name it at all, and they are long: parsed is only what may, in escapes or in another encoding too.
+    if body.lstrip()[:1] == b"{" and not any(sign in body for sign in (b"background", b"\\u", b"\0")):
+        return
+    try:
+        asked = json.loads(body)
+    except ValueError as error:
+        raise PermanentError("The request's body is no JSON that DevFlow can read.", "Send it uncompressed.") from error
+    if isinstance(asked, dict) and asked.get("background"):
+        raise PermanentError("DevFlow passes on no responses that run in the background.", "Ask without `background`.")
+
+
 class _WithoutUsage(HttpAnswer):
     """The stream without its last chunk, which the agent did not ask for and may not expect: it has no choices."""
 
     async def chunks(self) -> AsyncIterator[bytes]:
         rest = b""
         async for data in super().chunks():
-            *events, rest = (rest + data).split(b"\n\n")
-            passed = b"".join(event + b"\n\n" for event in events if not _is_usage_alone(event))
+            *parts, rest = _EVENT_END.split(rest + data)
+            events = zip(parts[::2], parts[1::2], strict=True)
+            passed = b"".join(event + end for event, end in events if not _is_usage_alone(event))
             if passed:
                 yield passed
         if rest:

@@ -48,7 +48,7 @@ class ModelsApi:
             method=request.method,
             path=path,
             query=request.rel_url.raw_query_string,
-            headers={header.lower(): value for header, value in request.headers.items()},
+            headers=_headers(request),
             body=_chunks(request) if request.can_read_body else None,
         )
         try:
@@ -133,6 +133,14 @@ class ModelsApi:
         if identity is None:
             raise web.HTTPUnauthorized(reason="This needs a worker's token.")
         return identity
+
+
+def _headers(request: web.Request) -> dict[str, str]:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    # aiohttp has inflated such a body by the time it is read.
+    if request._message.compression:
+        headers.pop("content-encoding", None)
+    return headers
 
 
 async def _chunks(request: web.Request) -> AsyncIterator[bytes]:

@@ -55,7 +55,10 @@ class ModelProxy:
         app = web.Application()
         app.router.add_route("*", "/{provider}", self._hello)
         app.router.add_route("*", "/{provider}/{path:.*}", self._pass_on)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+        # Bodies go on as they are, compressed too: their headers say so.
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True, auto_decompress=False
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +17,15 @@ import boto3
 import botocore.config
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from slackbot.adapters.models_openai import OpenAIModels
 from slackbot.adapters.sqlite import SqliteStore
+from slackbot.core.model_port import ModelCall
 from slackbot.ledger import Ledger
 from slackbot.worker.model_proxy import ModelProxy, model_proxy
 from tests.fakes.model_server import CACHED, INPUT, KEYS, OUTPUT, ModelServer, Say, model_server
@@ -132,6 +138,73 @@ async def test_an_agents_call_is_passed_on_with_the_real_key_and_counted(
     assert spending["counted"] == {**USED, "cost_microdollars": cost}
     assert list(spending["models"]) == [f"{provider}/{body['model']}"]
     assert thread.turns()[0]["usage"] == spending["counted"]
+    await worker.answer(turn_id)
+
+
+async def test_events_that_end_in_carriage_returns_are_passed_on_as_they_come() -> None:
+    """Other servers of chat completions end lines so (sse-starlette); the chunk nobody asked for stays out."""
+    read = asyncio.Event()
+    chunk, usage = b'data: {"choices":[{"delta":{}}]}\r\n\r\n', b'data: {"choices":[],"usage":{"completion_tokens":2}}'
+
+    async def chat(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(chunk)
+        await read.wait()  # the rest comes once the first event has been read
+        await response.write(usage + b"\r\n\r\ndata: [DONE]\r\n\r\n")
+        return response
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"stream": true}'
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", chat)
+    async with TestServer(app) as server:
+        provider = OpenAIModels(key="k", base_url=str(server.make_url("/v1")))
+        answer = await provider.call(ModelCall("POST", "chat/completions", body=body()))
+        said = b""
+        async with asyncio.timeout(60):
+            async for data in answer.chunks():
+                said += data
+                read.set()
+        assert said == chunk + b"data: [DONE]\r\n\r\n"
+        assert answer.meter.counted()["output_tokens"] == 2
+        await provider.close()
+
+
+async def test_what_nobody_would_count_is_not_asked_for(models: Models) -> None:
+    """A response in the background is paid for and tells its usage to nobody, however it is written."""
+    thread, worker, turn_id = await working(models)
+    async with model_proxy(worker.gateway_url, worker.token) as proxy, aiohttp.ClientSession() as http:
+        for body in (
+            b'{"background": true}',
+            b'{"back\\u0067round": true}',
+            b' \xef\xbb\xbf{"background": 1}',
+            b"(\xb5/\xfd",
+        ):
+            url, headers = f"{proxy.url('openai')}/v1/responses", key_headers(proxy, "authorization")
+            async with http.post(url, data=body, headers=headers) as answer:
+                assert answer.status == 400
+                assert "DevFlow" in (await answer.json())["error"]["message"]
+        assert models.server.calls == []
+        body = json.dumps({"model": "gpt-5-codex", "input": "in the background", "background": False}).encode()
+        async with http.post(url, data=body, headers=headers) as answer:
+            assert answer.status == 200
+    await settled(thread)
+    await worker.answer(turn_id)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_request_that_is_compressed_arrives(models: Models, encoding: str) -> None:
+    thread, worker, turn_id = await working(models)
+    body = json.dumps({"model": "claude-sonnet-4-5-20250929", "messages": []}).encode()
+    packed = gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
+    async with model_proxy(worker.gateway_url, worker.token) as proxy, aiohttp.ClientSession() as http:
+        headers = {**key_headers(proxy, "x-api-key"), "Content-Encoding": encoding, "Content-Type": "application/json"}
+        async with http.post(f"{proxy.url('anthropic')}/v1/messages", data=packed, headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
+    assert models.server.calls[0].body == json.loads(body)
+    await settled(thread)
     await worker.answer(turn_id)
 
 
