@@ -60,7 +60,7 @@ class Engine:
         """What may take how long in a repository's sessions."""
         self._on_saved = on_saved
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._changed: dict[str, asyncio.Event] = {}
+        self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self._recollection = Recollection()
         self._sealer = Sealer(replica_id=replica_id, now=self.now, limits_of=limits_of)
         self._performing = Performing(self, performer, self._sealer, retry_seconds=retry_seconds, noted=self._noted)
@@ -184,7 +184,7 @@ class Engine:
         self._performing.visit(session_id)
 
     def changed(self, session_id: str) -> asyncio.Event:
-        """Set when this process next saves the session; for long polls."""
+        """Set when this process next saves the session; for long polls. Kept only while somebody holds it."""
         return self._changed.setdefault(session_id, asyncio.Event())
 
     async def drain(self, seconds: float) -> bool:

@@ -57,11 +57,9 @@ class ProgressBoard:
     def report(self, session: Session, turn: Turn, picture: ProgressPicture, handle: str | None) -> str | None:
         """Takes the newest picture and returns at once the handle known so far."""
         key = (session.session_id, turn.turn_id)
-        entry = self._entries.get(key)
+        entry = self._entry(key)
         if entry is None:
-            if len(self._entries) >= _MAX_ENTRIES:
-                return handle
-            entry = self._entries[key] = _Entry()
+            return handle
         entry.reports += 1
         entry.message_ts = entry.message_ts or handle
         if not entry.closed and session.thread.lost is None:
@@ -89,10 +87,23 @@ class ProgressBoard:
     def note_handle(self, session: Session, turn_id: str, handle: str | None, *, reports: int) -> None:
         """The worker told which message it is, with its answer; and how often it reported, here and elsewhere."""
         key = (session.session_id, turn_id)
-        if handle or reports:
-            entry = self._entries.setdefault(key, _Entry())
+        entry = self._entry(key) if handle or reports else None
+        if entry is not None:
             entry.message_ts = entry.message_ts or handle
             entry.is_unknown = entry.is_unknown or entry.reports < reports
+
+    def _entry(self, key: tuple[str, str]) -> _Entry | None:
+        """The turn's entry, a new one if need be; None where so many turns are shown that there is no place."""
+        entry = self._entries.get(key)
+        if entry is None:
+            if len(self._entries) >= _MAX_ENTRIES:
+                # Noted when the answer came, and its end was told by another replica: nobody clears that here.
+                stale = next((known for known, each in self._entries.items() if each.task is None), None)
+                if stale is None:
+                    return None
+                del self._entries[stale]
+            entry = self._entries[key] = _Entry()
+        return entry
 
     async def clear(self, session: Session, turn: Turn, *, look: bool) -> None:
         """The turn has ended: its progress message goes. `look`: search the thread for one this process forgot."""

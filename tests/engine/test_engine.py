@@ -453,3 +453,15 @@ async def test_a_card_that_was_drawn_late_over_anothers_is_drawn_again(world: En
     slow.visit(session_id)
     await world.quiet(slow)
     assert world.chat.thread(thread.channel_id, thread.thread_ts)[0].blocks != old_blocks
+
+
+async def test_long_polls_of_sessions_that_another_replica_saves_leave_nothing_behind(world: EngineWorld) -> None:
+    """A worker polls here and answers there: whoever waits hears of a save here, and nobody is kept waiting for."""
+    engine = world.engine()
+    session_id = await world.begin(engine)
+    for number in range(50):
+        engine.changed(f"elsewhere-{number}")
+    held = engine.changed(session_id)
+    assert len(engine._changed) == 1
+    await world.says(engine, session_id, "and this")
+    await until(held.is_set, "the poll hears of it")

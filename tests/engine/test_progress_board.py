@@ -6,6 +6,8 @@ import asyncio
 import time
 from dataclasses import replace
 
+import pytest
+
 from slackbot.core.session import Session
 from slackbot.progress_board import ProgressBoard
 from slackbot.views.progress import ProgressPicture
@@ -82,3 +84,16 @@ async def test_a_message_that_slack_took_without_saying_so_goes_with_the_turn() 
     await until(lambda: len(chat.called("post_message")) == 1, "one post")
     await board.clear(session, session.history[0], look=False)
     assert shown(chat) == []
+
+
+async def test_turns_whose_end_another_replica_told_never_fill_the_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their answers came in here, so they are noted here, and nobody here ever clears them."""
+    monkeypatch.setattr("slackbot.progress_board._MAX_ENTRIES", 5)
+    chat, session = a_thread()
+    board = ProgressBoard(chat, clock=time.monotonic, first_delay_seconds=0.0)
+    for number in range(20):
+        board.note_handle(session, f"C1:{number}", "1.1", reports=1)
+    assert board.report(session, session.history[0], PICTURE, None) is None
+    await until(lambda: shown(chat), "a progress message all the same")
+    assert len(board._entries) <= 5
+    await board.close()
