@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
 import structlog
@@ -25,6 +25,7 @@ from slackbot.core.errors import DevflowError, TemporaryError
 from slackbot.core.session import Session, derive_session_id
 from slackbot.engine import Engine, Overtaken
 from slackbot.session_start import LostRoot, SessionStarter
+from slackbot.told_ahead import ToldAhead
 from slackbot.views.attachments import files_left_out
 from slackbot.views.listening import overheard
 from slackbot.views.replies import help_text, session_gone
@@ -69,6 +70,7 @@ class FrontDesk:
         self._bot_user_id = bot_user_id
         self._hinted: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._foreign_threads: dict[tuple[str, str], None] = {}
+        self._ahead: ToldAhead[Reply] = ToldAhead()
         self._order: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def language(self, user_id: str) -> str:
@@ -88,6 +90,10 @@ class FrontDesk:
         """
         with self._commands.refusals_audited("reply", reply.user_id, reply.channel_id, reply.thread_ts):
             async with self._in_order(reply.channel_id, reply.thread_ts):
+                now_said = self._as_it_is_now(reply)
+                if now_said is None:
+                    return None
+                reply = now_said
                 recalled = self._engine.recalled(self.session_id_of(reply.channel_id, reply.thread_ts))
                 if recalled is not None:
                     try:
@@ -185,6 +191,7 @@ class FrontDesk:
             return await self._reply(reply, None, None)
         if turn is None:
             await self._talk_changed(session, was, reply)
+            self._told_ahead(session, reply.message_ts, reply)
         elif turn.user_id == reply.user_id:
             said = ct.parse_reply(reply.text, self._bot_user_id)
             if isinstance(said, ct.Prompt):
@@ -225,6 +232,20 @@ class FrontDesk:
                 await self._engine.handle(session.session_id, ev.PromptDeleted(message_ts))
             else:
                 await self._talk_changed(session, was, None)
+                self._told_ahead(session, message_ts, None)
+
+    def _told_ahead(self, session: Session, message_ts: str, reply: Reply | None) -> None:
+        """What became of a message that nobody here has heard yet: Slack tells of two things in any order."""
+        channel_id = session.thread.channel_id
+        if f"{channel_id}:{message_ts}" not in session.heard:
+            self._ahead.note(channel_id, message_ts, reply)
+
+    def _as_it_is_now(self, reply: Reply) -> Reply | None:
+        """The reply as its author left it, where that was told before it; None = deleted."""
+        now_said = self._ahead.now(reply.channel_id, reply.message_ts, reply)
+        if now_said is None or now_said.user_id != reply.user_id:
+            return None if now_said is None else reply
+        return replace(now_said, root_is_ours=reply.root_is_ours, addressed=reply.addressed)
 
     async def press(
         self,
