@@ -290,6 +290,15 @@ class Answer(WireModel, frozen=True, kw_only=True):
     """How often progress was reported: a bot that got fewer may not know of every progress message."""
 
 
+class GithubTokenAsk(WireModel, frozen=True, kw_only=True):
+    """POST github-token. `renew`: the last one was refused, or may do less than the App by now."""
+
+    renew: bool = False
+
+
+ANY_TOKEN = GithubTokenAsk()
+
+
 class GithubToken(WireModel, frozen=True, kw_only=True):
     """Answer to POST github-token: for this repository only."""
 

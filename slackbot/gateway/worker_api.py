@@ -120,7 +120,8 @@ class WorkerApi:
         return web.json_response({})
 
     async def _github_token(self, request: web.Request) -> web.Response:
-        token = await self._desk.github_token(self._identity(request))
+        identity = self._identity(request)
+        token = await self._desk.github_token(identity, await _body(request, wp.GithubTokenAsk))
         return _json(token, headers={"Cache-Control": "no-store"})
 
     async def _leaving(self, request: web.Request) -> web.Response:

@@ -265,14 +265,14 @@ class WorkerDesk:
             return
         await self._engine.handle(session_id, ev.AnswerPosted(turn_id=turn.turn_id, response_ts=ts))
 
-    async def github_token(self, identity: WorkerIdentity) -> wp.GithubToken:
+    async def github_token(self, identity: WorkerIdentity, body: wp.GithubTokenAsk = wp.ANY_TOKEN) -> wp.GithubToken:
         """A token for the session's repository; also for a worker that packs up after its session was stopped."""
         session = await own_session(self._engine, identity)
         if not session.status.is_live and session.ecs_task_arn is None:
             raise IllegalTransition("The session is over, and so is its task.", "The worker must leave.")
         key = (identity.session_id, identity.launch)
         token = self._tokens.get(key)
-        if token is None or token.expires_at - self._engine.now() < 600:
+        if token is None or body.renew or token.expires_at - self._engine.now() < 600:
             repository = await self._code_host.find_repository(session.repository)
             token = await self._code_host.mint_token(repository)
             self._tokens[key] = token

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -167,7 +168,9 @@ class Equipment:
         async def source(renew: bool) -> Credentials:
             if renew or self._github is None or self._github.expires_at - time.time() < TOKEN_MARGIN_SECONDS:
                 self._github = await patiently(
-                    self._gateway.github_token, deadline=time.monotonic() + SAVE_SECONDS, what="github_token"
+                    partial(self._gateway.github_token, renew=renew),
+                    deadline=time.monotonic() + SAVE_SECONDS,
+                    what="github_token",
                 )
                 self._secrets.add(self._github.token)
             return Credentials(checkout.prefix, self._github.token)

@@ -39,6 +39,7 @@ from slackbot.worker_protocol import (
     Answer,
     ErrorReply,
     GithubToken,
+    GithubTokenAsk,
     Leaving,
     NextTurn,
     PermissionAsk,
@@ -164,9 +165,9 @@ class GatewayClient:
         """Says what is about to be pushed."""
         await self._call("POST", _path(PUSHING_PATH, turn_id), push, None)
 
-    async def github_token(self) -> GithubToken:
-        """A new token for the session's repository."""
-        return await self._expect("POST", GITHUB_TOKEN_PATH, None, GithubToken)
+    async def github_token(self, *, renew: bool = False) -> GithubToken:
+        """A token for the session's repository; with `renew` one that nobody had before."""
+        return await self._expect("POST", GITHUB_TOKEN_PATH, GithubTokenAsk(renew=renew), GithubToken)
 
     async def stay(self, reason: Literal["idle", "age"]) -> int:
         """How many seconds to stay though this limit is reached; 0 where the gateway cannot say: then it is kept."""

@@ -66,6 +66,7 @@ class Publisher:
         self._token = token
         self._takeover = Takeover(checkout)
         self._pushed_to = checkout.remote_ref
+        self._token_may_too_little = False
 
     async def clone(self) -> None:
         """Makes both repositories; NotPushed says in a sentence why it could not."""
@@ -180,7 +181,8 @@ class Publisher:
         """True when `ref` on the host is at `commit` (`own`: its name here); False when it has moved on."""
         refused_once = False
         for attempt in range(PUSH_ATTEMPTS):
-            credentials = await self._token(refused_once)
+            credentials = await self._token(refused_once or self._token_may_too_little)
+            self._token_may_too_little = False
             status, output, errors = await self._origin.run(
                 "push", "--porcelain", "--no-verify", "--", self._checkout.url, f"{commit}:{ref}",
                 credentials=credentials,
@@ -192,6 +194,8 @@ class Publisher:
             if "[rejected]" in verdict or _RACE.search(errors):
                 return False
             if "[remote rejected]" in verdict:
+                # What the App is granted meanwhile, a token that was made before does not have.
+                self._token_may_too_little = True
                 raise NotPushed(f"GitHub refused the push: {said(errors, verdict)}", remedy(errors + verdict))
             unauthorized = re.search(r"Authentication failed|could not read (Username|Password)|error: 40[13]", errors)
             if unauthorized and refused_once:

@@ -264,6 +264,11 @@ async def test_github_tokens_of_a_worker_that_packs_up_and_of_one_that_is_gone(w
     thread, worker = await begun(world)
     status, token = await worker.call("POST", wp.GITHUB_TOKEN_PATH)
     assert (status, token["token"][:4]) == (200, "ghs_")
+    # One that was refused is not given again.
+    status, renewed = await worker.call("POST", wp.GITHUB_TOKEN_PATH, {"renew": True})
+    assert status == 200
+    assert renewed["token"] != token["token"]
+    token = renewed
     await world.slack.people.post_message(
         thread.item()["user_id"], thread.channel_id, "!stop", thread_ts=thread.thread_ts
     )

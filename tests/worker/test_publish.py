@@ -276,6 +276,11 @@ async def test_a_hook_of_the_host_is_quoted(desk: Desk) -> None:
     assert "administrator" in failure.value.remedy
     hook.unlink()
     assert (await desk.turn()) is not None
+    # What an administrator granted the App meanwhile, the token of before does not have.
+    assert desk.asked[-2:] == [False, True]
+    (desk.files / "b.txt").write_text("b")
+    assert (await desk.turn()) is not None
+    assert desk.asked[-1] is False
 
 
 async def test_a_refused_token_is_renewed(desk: Desk) -> None:
