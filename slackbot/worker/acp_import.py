@@ -1,8 +1,10 @@
-"""Imports ACP's models without their documentation: to be imported before `acp`.
+"""Imports ACP's models without their documentation, each built when it is first used: to be imported before `acp`.
 
 `acp.schema` asks pydantic to read the source of each of its 270 models for the docstrings of their fields, which takes
-as long as all else of the import, and every worker and every shell agent would wait for it at its start.
+as long as all else of the import, and every worker and every shell agent would wait for it at its start. Most of them
+are never used.
 https://docs.pydantic.dev/latest/api/config/#pydantic.config.ConfigDict.use_attribute_docstrings
+https://docs.pydantic.dev/latest/api/config/#pydantic.config.ConfigDict.defer_build
 """
 
 from __future__ import annotations
@@ -12,13 +14,13 @@ from typing import Any
 import pydantic
 
 
-def _without_docstrings(**settings: Any) -> Any:
+def _quickly(**settings: Any) -> Any:
     settings.pop("use_attribute_docstrings", None)
-    return _ConfigDict(**settings)
+    return _ConfigDict(**settings, defer_build=True)
 
 
 _ConfigDict: Any = pydantic.ConfigDict
-setattr(pydantic, "ConfigDict", _without_docstrings)  # noqa: B010  mypy rightly minds an assignment
+setattr(pydantic, "ConfigDict", _quickly)  # noqa: B010  mypy rightly minds an assignment
 try:
     import acp.schema  # noqa: F401
 finally:

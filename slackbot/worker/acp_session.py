@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import structlog
 from acp import RequestError
 from acp.client.connection import ClientSideConnection
 from acp.schema import (
@@ -22,8 +21,7 @@ from acp.schema import (
 )
 
 from slackbot.worker.agents import AgentFailed
-
-log = structlog.get_logger()
+from slackbot.worker.logs import log
 
 Prefer = Callable[[Sequence[str]], list[str]]
 """Of the modes offered those that are worth setting, best first."""

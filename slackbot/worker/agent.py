@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import structlog
 from acp import PROTOCOL_VERSION, RequestError, connect_to_agent
 from acp.client.connection import ClientSideConnection
 from acp.schema import (
@@ -32,10 +31,9 @@ from slackbot.worker.acp_session import choose_mode, choose_model, open_session
 from slackbot.worker.agent_process import AgentProcess
 from slackbot.worker.agents import NO_CHOICE, AgentFailed, Choice, mode_preference
 from slackbot.worker.files import Attachment, prompt_blocks
+from slackbot.worker.logs import log
 from slackbot.worker.permission import Ask
 from slackbot.worker.progress import TurnView
-
-log = structlog.get_logger()
 
 START_SECONDS = 120.0
 LAST_WORDS_CHARACTERS = 800

@@ -21,12 +21,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
 from slackbot.core.errors import ConfigError, DevflowError
 from slackbot.worker.processes import kill_session, signal_group
-
-log = structlog.get_logger()
 
 LAUNCHER = Path("/usr/local/libexec/devflow-setpriv")
 """setpriv with cap_setuid and cap_setgid, executable by the worker's group alone."""

@@ -19,15 +19,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import structlog
-
 from slackbot.core.errors import DevflowError, TemporaryError
 from slackbot.worker.confinement import Confinement
+from slackbot.worker.logs import log
 from slackbot.worker.outbound import proxy_variables
 from slackbot.worker.output import Bounded
 from slackbot.worker.processes import kill_session
-
-log = structlog.get_logger()
 
 DOOR_HEADER = b"x-devflow-door"
 HEAD_SECONDS = 10.0

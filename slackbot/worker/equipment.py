@@ -12,8 +12,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from slackbot.worker.agent_host import AgentHost, load_protocol
 from slackbot.worker.agent_setup import ModelAccess
 from slackbot.worker.agents import Choice
@@ -22,6 +20,7 @@ from slackbot.worker.editor import Editor, editor_environment, find_editor, own_
 from slackbot.worker.gateway_client import GatewayClient, patiently
 from slackbot.worker.git_identity import Credentials
 from slackbot.worker.leaving import SAVE_SECONDS, unless_leaving
+from slackbot.worker.logs import log
 from slackbot.worker.place import Place
 from slackbot.worker.publish import Publisher
 from slackbot.worker_protocol import GithubToken, SessionInfo
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from slackbot.worker.model_proxy import ModelProxy
     from slackbot.worker.project_steps import ProjectSteps
     from slackbot.worker.turn import TurnRunner
-
-log = structlog.get_logger()
 
 TOKEN_MARGIN_SECONDS = 300
 """A GitHub token that ends sooner than this is replaced before it is used."""

@@ -18,16 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import structlog
 from acp import image_block, resource_link_block, text_block
 
 from slackbot.core.attachments import safe_name
 from slackbot.core.errors import DevflowError, PermanentError
 from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, patiently
+from slackbot.worker.logs import log
 from slackbot.worker.place import ATTACHMENTS, SHOW, Place
 from slackbot.worker_protocol import MAX_FILE_BYTES, TurnWork
-
-log = structlog.get_logger()
 
 MAX_SHOWN = 5
 """Files shown in one turn; more are named in the answer."""

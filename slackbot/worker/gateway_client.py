@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import quote
 
-import structlog
-
 from slackbot.core.errors import DevflowError, PermanentError, TemporaryError
 from slackbot.worker import plain_http
+from slackbot.worker.logs import log
 from slackbot.worker.plain_http import NoReply, Reply, TooLarge
 from slackbot.worker_protocol import (
     ANSWER_PATH,
@@ -60,8 +59,6 @@ from slackbot.worker_protocol import (
 
 if TYPE_CHECKING:
     from slackbot.worker.kept_http import KeptHttp
-
-log = structlog.get_logger()
 
 FILE_SECONDS = 60.0
 """How long one file may take."""

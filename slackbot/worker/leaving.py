@@ -10,18 +10,15 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, TypeVar
 
-import structlog
-
 from slackbot.core.errors import DevflowError, PermanentError, TemporaryError
 from slackbot.worker.checkout import Checkout
 from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, patiently
 from slackbot.worker.guarded_files import named
+from slackbot.worker.logs import log
 from slackbot.worker.merging import abandon_merge
 from slackbot.worker.publish import Publisher
 from slackbot.worker.push_words import NotPushed
 from slackbot.worker_protocol import Leaving
-
-log = structlog.get_logger()
 
 SAVE_SECONDS = 120.0
 """How long saving may take when nobody is in a hurry."""

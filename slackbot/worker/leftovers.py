@@ -10,12 +10,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-import structlog
-
 from slackbot.worker.git import Git, GitFailed
+from slackbot.worker.logs import log
 from slackbot.worker.place import OUTSIDE_VERSION_CONTROL, Place
-
-log = structlog.get_logger()
 
 STALLED_SECONDS = 2.0
 """Who waits longer for git looks for what keeps it waiting."""

@@ -11,20 +11,17 @@ from collections import OrderedDict
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Literal
 
-import structlog
-
 from slackbot.core.errors import DevflowError, PermanentError
 from slackbot.core.redaction import redact
 from slackbot.worker.equipment import Equipment
 from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, patiently
 from slackbot.worker.leaving import LAST_WORD_SECONDS, Leaves, save, say_last_word, unless_leaving
+from slackbot.worker.logs import log
 from slackbot.worker.place import Place
 from slackbot.worker_protocol import Answer, SessionInfo, TurnWork
 
 if TYPE_CHECKING:
     from slackbot.worker.turn import TurnRunner
-
-log = structlog.get_logger()
 
 START_SECONDS = 600.0
 """How long a worker tries to reach the gateway before it has a session."""

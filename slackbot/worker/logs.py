@@ -1,45 +1,59 @@
-"""The worker's log: structlog to stderr, JSON when nobody watches, without secrets.
+"""The worker's log: one JSON object a line on stderr, without secrets, in the shape of the bot's (structlog).
 
-Also takes in what libraries log, one line each: the ACP library logs whole tracebacks with the message in them.
+Written here and not by structlog, whose import takes as long as all else a worker needs to ask for its session. Also
+takes in what libraries log, one line each: the ACP library logs whole tracebacks with the message in them.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
-from typing import Any
-
-import structlog
-
-
-def configure(redact: Callable[[str], str]) -> None:
-    """Sets structlog and the standard library's logging up for this process."""
-    terminal = sys.stderr.isatty()
-
-    def without_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
-
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            without_secrets,
-            structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    )
-    root = logging.getLogger()
-    root.handlers[:] = [_ToStructlog(logging.WARNING)]
-    root.setLevel(logging.WARNING)
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 
-class _ToStructlog(logging.Handler):
+class Log:
+    """What happened as `event`, a word; what it was about as fields."""
+
+    def __init__(self) -> None:
+        self._redact: Callable[[str], str] = str
+        self._everywhere: dict[str, object] = {}
+
+    def configure(self, redact: Callable[[str], str], **everywhere: object) -> None:
+        """Sets the log up for this process: what hides secrets, and the fields of each line from now on."""
+        self._redact, self._everywhere = redact, everywhere
+        root = logging.getLogger()
+        root.handlers[:] = [_FromLibraries(logging.WARNING)]
+        root.setLevel(logging.WARNING)
+
+    def info(self, event: str, **fields: object) -> None:
+        self._write("info", event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        self._write("warning", event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        self._write("error", event, fields)
+
+    def exception(self, event: str, **fields: object) -> None:
+        """An error, with the traceback of the exception that is being handled."""
+        self._write("error", event, {**fields, "exception": traceback.format_exc().rstrip()})
+
+    def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
+        at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        line = {**self._everywhere, **fields, "event": event, "level": level, "timestamp": at}
+        shown = {name: self._redact(value) if isinstance(value, str) else value for name, value in line.items()}
+        # In one write: threads log, too. Whatever is no JSON is shown as Python shows it.
+        sys.stderr.write(json.dumps(shown, default=lambda value: self._redact(repr(value))) + "\n")
+        sys.stderr.flush()
+
+
+class _FromLibraries(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
-        structlog.get_logger().warning(
-            "library_complained", logger_name=record.name, said=record.getMessage()[:500], error=error
-        )
+        log.warning("library_complained", logger_name=record.name, said=record.getMessage()[:500], error=error)
+
+
+log = Log()

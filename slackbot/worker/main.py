@@ -20,18 +20,14 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import structlog
-
 from slackbot.core.errors import ConfigError
 from slackbot.core.redaction import redact
-from slackbot.worker import logs
 from slackbot.worker.confinement import Confinement, find_confinement
 from slackbot.worker.gateway_client import GatewayClient
 from slackbot.worker.life import Life
+from slackbot.worker.logs import log
 from slackbot.worker.place import Place
 from slackbot.worker.processes import forbid_inspection, take_secret
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,7 @@ async def work(settings: WorkerSettings) -> int:
 
 def run() -> int:
     """The whole command: reads the environment, works, and gives the exit status."""
-    logs.configure(redact)
+    log.configure(redact)
     try:
         settings = read_settings()
     except ConfigError as error:
@@ -107,8 +103,7 @@ def run() -> int:
             log.error("worker_setting_wrong", fault=fault)
         return 2
     forbid_inspection()
-    logs.configure(partial(redact, secrets=(settings.token,)))
-    structlog.contextvars.bind_contextvars(session_id=settings.session_id)
+    log.configure(partial(redact, secrets=(settings.token,)), session_id=settings.session_id)
     log.info("worker_begins", gateway_url=settings.gateway_url, pid=os.getpid())
     if settings.confinement.note:
         log.info("agent_not_separate", note=settings.confinement.note)

@@ -14,11 +14,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import aiohttp
-import structlog
 from aiohttp import web
 from yarl import URL
 
-log = structlog.get_logger()
+from slackbot.worker.logs import log
 
 CONNECT_SECONDS = 15.0
 
@@ -132,7 +131,7 @@ async def _pass_back(request: web.Request, answer: aiohttp.ClientResponse) -> we
         if request.transport is not None:
             request.transport.abort()
     except ConnectionError:
-        log.debug("agent_went_away")
+        pass  # the agent went away
     return response
 
 

@@ -12,17 +12,15 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-import structlog
 from acp.schema import PermissionOption, ToolCallUpdate
 
 from slackbot.core.errors import DevflowError
 from slackbot.worker.guarded_files import named
+from slackbot.worker.logs import log
 from slackbot.worker.output import cut
 from slackbot.worker.progress import TurnView
 from slackbot.worker.tool_calls import detail_of
 from slackbot.worker_protocol import MAX_PERMISSION_DETAIL_BYTES, PermissionAsk, PermissionOffer, PermissionReply
-
-log = structlog.get_logger()
 
 Ask = Callable[[ToolCallUpdate, Sequence[PermissionOption]], Awaitable[str | None]]
 """Gives the id of the option that was chosen; None = no."""

@@ -18,9 +18,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 
-import structlog
-
-log = structlog.get_logger()
+from slackbot.worker.logs import log
 
 _PR_SET_DUMPABLE = 4
 

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Literal
 
-import structlog
 from acp.schema import (
     AgentMessageChunk,
     AgentPlanUpdate,
@@ -29,6 +28,7 @@ from acp.schema import (
 from slackbot.core.errors import DevflowError, TemporaryError
 from slackbot.core.redaction import drop_cut_words
 from slackbot.worker.gateway_client import Fenced, ToldToStop
+from slackbot.worker.logs import log
 from slackbot.worker.output import Bounded, cut, readable
 from slackbot.worker.tool_calls import detail_of
 from slackbot.worker_protocol import (
@@ -42,8 +42,6 @@ from slackbot.worker_protocol import (
     Step,
     ToolCall,
 )
-
-log = structlog.get_logger()
 
 PROGRESS_TEXT_CHARACTERS = 2000
 CHANGE_SECONDS = 1.0
@@ -92,7 +90,6 @@ class TurnView:
             case UsageUpdate():
                 return
             case _:
-                log.debug("agent_update_passed_over", kind=type(update).__name__)
                 return
         self.changed.set()
 

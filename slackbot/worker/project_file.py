@@ -14,15 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import structlog
 import yaml
 
 from slackbot.worker.confinement import Confinement
+from slackbot.worker.logs import log
 from slackbot.worker.outbound import proxy_variables
 from slackbot.worker.output import Bounded, fenced
 from slackbot.worker.processes import exited, kill_session
-
-log = structlog.get_logger()
 
 FILE = ".devflow.yml"
 MAX_FILE_BYTES = 64 * 1024

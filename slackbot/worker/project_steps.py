@@ -8,15 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import structlog
 from msgspec.structs import replace
 
 from slackbot.core.errors import DevflowError
 from slackbot.worker.checkout import Checkout
+from slackbot.worker.logs import log
 from slackbot.worker.project_file import COMMAND_SECONDS, FILE, MAX_FILE_BYTES, Outcome, ProjectFile, parse, run
 from slackbot.worker_protocol import SessionInfo
-
-log = structlog.get_logger()
 
 
 class ProjectSteps:

@@ -13,16 +13,13 @@ import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-import structlog
-
 from slackbot.worker.checkout import Checkout
 from slackbot.worker.git import Git, GitFailed
 from slackbot.worker.git_identity import Credentials
 from slackbot.worker.guarded_files import named
+from slackbot.worker.logs import log
 from slackbot.worker.push_words import NeedsLeave, NotPushed, remedy, said
 from slackbot.worker.takeover import PLAIN, Takeover
-
-log = structlog.get_logger()
 
 PUSH_ATTEMPTS = 3
 RETRY_SECONDS = 1.0

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal, TypeVar
 
-import structlog
 from msgspec.structs import replace
 
 from slackbot.core.errors import DevflowError
@@ -22,6 +21,7 @@ from slackbot.worker.checkout import Checkout
 from slackbot.worker.editor import Editor
 from slackbot.worker.files import Attachment, Files
 from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop
+from slackbot.worker.logs import log
 from slackbot.worker.merging import conflicts_text
 from slackbot.worker.output import cut
 from slackbot.worker.permission import Asker, TurnClock
@@ -37,8 +37,6 @@ from slackbot.worker.turn_texts import (
     introduction,
 )
 from slackbot.worker_protocol import MAX_RESPONSE_BYTES, Answer, EarlierTurn, SessionInfo, TurnWork
-
-log = structlog.get_logger()
 
 CANCEL_SECONDS = 10.0
 """How long a cancelled agent may take to end its turn before it is killed."""

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import structlog
 from msgspec.structs import replace
 
 from slackbot.core.errors import DevflowError
@@ -19,13 +18,12 @@ from slackbot.worker.checkout import Checkout
 from slackbot.worker.editor import Editor
 from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, patiently
 from slackbot.worker.guarded_files import named
+from slackbot.worker.logs import log
 from slackbot.worker.merging import Merge, NotMerged, abandon_merge, begin_merge, check_resolved
 from slackbot.worker.publish import Leave, Published, Publisher
 from slackbot.worker.turn_texts import EDITED_MESSAGE, commit_message, edited_text, undo_message
 from slackbot.worker.undo import undo
 from slackbot.worker_protocol import Answer, Push, SessionInfo, TurnWork, UndoWork
-
-log = structlog.get_logger()
 
 AIM_SECONDS = 60.0
 """How long the gateway is asked where a turn's commits are to go."""

@@ -10,16 +10,12 @@ import asyncio
 import shutil
 from dataclasses import dataclass
 
-import structlog
-
 from slackbot.core.errors import DevflowError
 from slackbot.worker.checkout import Checkout
 from slackbot.worker.git import Git, GitFailed
 from slackbot.worker.publish import Leave, Published, Publisher
 from slackbot.worker.push_words import NotPushed
 from slackbot.worker_protocol import UndoWork
-
-log = structlog.get_logger()
 
 _SHOWN_FILES = 10
 

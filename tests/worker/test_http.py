@@ -193,7 +193,7 @@ from slackbot.worker.gateway_client import GatewayClient
 
 gateway = GatewayClient(sys.argv[1], "token")
 asyncio.run(gateway.github_token())
-print(*sorted({name.partition(".")[0] for name in sys.modules} & {"acp", "aiohttp", "pydantic"}))
+print(*sorted({name.partition(".")[0] for name in sys.modules} & {"acp", "aiohttp", "pydantic", "structlog"}))
 """
 
 
