@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from slackbot.worker.agent_host import AgentHost, load_protocol
+from slackbot.worker.agent_host import AgentHost
 from slackbot.worker.agent_setup import ModelAccess
 from slackbot.worker.agents import Choice
 from slackbot.worker.checkout import Checkout
@@ -54,7 +54,7 @@ class Equipment:
         self._host: AgentHost | None = None
         self._steps: ProjectSteps | None = None
         self._proxy: ModelProxy | None = None
-        self._loading: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[object] | None = None
         self.editor: Editor | None = None
         self.branch: tuple[Checkout, Publisher] | None = None
         """None until the repository is checked out."""
@@ -65,6 +65,8 @@ class Equipment:
         began = time.monotonic()
         checkout = Checkout(self._place, info)
         publisher = Publisher(checkout, self._credentials(checkout))
+        if info.model_providers:  # their proxy needs it before the agent starts
+            self._loading = asyncio.create_task(self._gateway.load())
         await unless_leaving(self._leaving, publisher.clone())
         self.branch = (checkout, publisher)
         log.info("checked_out", branch=info.branch_name, seconds=round(time.monotonic() - began, 2))
@@ -83,13 +85,13 @@ class Equipment:
             access=await self._model_access(info),
             confinement=self._place.confinement,
         )
-        self._loading = asyncio.create_task(self._load())
         await unless_leaving(self._leaving, self._host.ensure())
         port = await self._open_editor(info)
         await unless_leaving(
             self._leaving, patiently(lambda: self._gateway.ready(port), deadline=deadline, what="ready")
         )
-        await self._loading
+        # Nobody waits for it: calls go the plain way until it is there.
+        self._loading = self._loading or asyncio.create_task(self._gateway.load())
         from slackbot.worker.turn import TurnRunner
 
         runner = TurnRunner(
@@ -122,11 +124,6 @@ class Equipment:
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.gather(self._loading, return_exceptions=True)
-
-    async def _load(self) -> None:
-        """What turns need beyond the start, in the order in which it is waited for."""
-        await load_protocol()
-        await self._gateway.load()
 
     async def _open_editor(self, info: SessionInfo) -> int | None:
         """The port of the door to the editor; None where there is none."""
