@@ -24,7 +24,8 @@ _PREFIXED = (
     r"gh[opsur]_[A-Za-z0-9._-]{16,}",
     r"github_pat_\w{20,}",
     # Slack
-    r"xox[abeoprs](?:\.xox[a-z])?-[A-Za-z0-9-]{8,}",
+    r"xox[abceoprs](?:\.xox[a-z])?-[A-Za-z0-9-]{8,}",
+    r"xoxd-[A-Za-z0-9%+/=_-]{20,}",
     r"xapp-[A-Za-z0-9-]{8,}",
     r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9/_-]{20,}",
     # Amazon: key ids, and Bedrock's API keys
@@ -80,9 +81,9 @@ _PREFIXED = (
 )
 
 _PATTERNS = (
-    # Not in the middle of a word, but after an escape such as \n or \u0022, and after a terminal's colour.
+    # Not in the middle of a word, but after an escape such as \n, \u0022 or %3D, and after a terminal's colour.
     re.compile(
-        r"(?:(?<![A-Za-z0-9_])|(?<=\\[ntr])|(?<=\\u00[0-9a-fA-F]{2})|(?<=[\[;]\dm)|(?<=[\[;]\d\dm))"
+        r"(?:(?<![A-Za-z0-9_])|(?<=\\[ntr])|(?<=\\u00[0-9a-fA-F]{2})|(?<=%[0-9a-fA-F]{2})|(?<=[\[;]\dm)|(?<=[\[;]\d\dm))"
         r"(?:" + "|".join(_PREFIXED) + ")"
     ),
     re.compile(
@@ -100,10 +101,19 @@ _PATTERNS = (
 )
 
 
+_BREAK = r"(?:\s|\\[nr])*"
+_BROKEN = re.compile(r"[A-Za-z0-9+/_-]{40}(?:\s|\\[nr])+[A-Za-z0-9+/_-]|(?:[0-9a-fA-F]{2}\s){8}")
+"""Where base64(1), openssl and the like broke their lines, and where hex stands in groups."""
+
+
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` without the given values (those of 8 characters and more), their encodings, and known token shapes."""
-    for value in _known(tuple(secrets)):
+    known = tuple(secrets)
+    for value in _known(known):
         text = text.replace(value, MASK)
+    if known and _BROKEN.search(text):
+        for pattern in _broken(known):
+            text = pattern.sub(MASK, text)
     for pattern in _PATTERNS:
         text = pattern.sub(_masked, text)
     return text
@@ -133,6 +143,17 @@ def _known(secrets: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True))
 
 
+@functools.lru_cache(maxsize=8)
+def _broken(secrets: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    """The encodings that programs print in several lines, with breaks anywhere."""
+    forms = set[str]()
+    for secret in secrets:
+        if len(secret) >= 8:
+            raw = secret.encode()
+            forms |= _within_base64(raw) | {raw.hex(), raw.hex().upper()}
+    return tuple(re.compile(_BREAK.join(map(re.escape, form))) for form in sorted(forms, key=len, reverse=True))
+
+
 def _forms(secret: str) -> set[str]:
     if len(secret) < 8:
         return set()
@@ -146,7 +167,13 @@ def _forms(secret: str) -> set[str]:
     forms |= {re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), form) for form in tuple(forms)}
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         forms |= {encode(raw).decode(), encode(raw).decode().rstrip("=")}
-        # In something longer it may begin at any of three places; the characters at its ends hold neighbours' bits.
+    return forms | _within_base64(raw)
+
+
+def _within_base64(raw: bytes) -> set[str]:
+    """In something longer it may begin at any of three places; the characters at its ends hold neighbours' bits."""
+    forms = set[str]()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
         for before in range(3):
             whole = encode(b"\0" * before + raw).decode().rstrip("=")
             first, last = -(-before * 8 // 6), (before + len(raw)) * 8 // 6

@@ -9,6 +9,7 @@ import base64
 import json
 import random
 import string
+import textwrap
 from urllib.parse import quote
 
 import pytest
@@ -38,6 +39,8 @@ TOKENS = {
     "GitHub installation, stateless": f"ghs_123456_{jwt()}",
     "GitHub fine-grained": "github_pat_" + some(22) + "_" + some(59),
     "Slack bot": f"xoxb-{some(12, string.digits)}-{some(13, string.digits)}-{some(24)}",
+    "Slack browser": f"xoxc-{some(12, string.digits)}-{some(12, string.digits)}-{some(64, _HEX)}",
+    "Slack browser's cookie": f"xoxd-{some(40)}%2B{some(40)}%3D%3D",
     "Slack user": f"xoxp-{some(12, string.digits)}-{some(12, string.digits)}-{some(32, _HEX)}",
     "Slack app": f"xapp-1-A{some(10)}-{some(13, string.digits)}-{some(64, _HEX)}",
     "Slack rotated": "xoxe.xoxb-1-" + some(160),
@@ -88,6 +91,7 @@ TOKENS = {
 PLACES = (
     "{}", "token={}", "export TOKEN='{}'", '{{"token": "{}"}}', "Authorization: token {}", "see {}, and go on",
     "<{}>", "`{}`", "https://x-access-token:{}@github.com/acme/shop.git", "a\\n{}\\nb", "\x1b[1m{}\x1b[0m",
+    "/login?next=%2Fhome%3Ftoken%3D{}%26a%3D1",
 )  # fmt: skip
 
 HARMLESS = (
@@ -154,6 +158,20 @@ def test_a_known_value_in_every_form(secret: str) -> None:
                 assert MASK in shown
                 left = shown.rpartition(" ")[2].replace(MASK, "")
                 assert len(left) <= len(text) - len(raw)
+
+
+@pytest.mark.parametrize("secret", ["plain-secret-value-of-no-shape", "ghs_123456_" + "aZ09-_." * 60])
+def test_a_known_value_over_several_lines(secret: str) -> None:
+    """As base64(1), openssl and xxd print it: lines of 64 or 76 characters, hex in groups; also inside JSON."""
+    raw = f"x-access-token:{secret}:and what follows it".encode()
+    plain, url = base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()
+    for text in (plain, url, raw.hex()):
+        for width, end in ((76, "\n"), (64, "\r\n"), (60, "\n  ")):
+            broken = end.join(textwrap.wrap(text, width))
+            for shown in (redact(broken, [secret]), redact(json.dumps(broken), [secret])):
+                assert MASK in shown
+                assert len(shown) <= len(broken) - len(secret) + 20
+    assert redact(f"{secret.encode().hex(' ')} .", [secret]) == f"{MASK} ."
 
 
 def test_a_token_cut_in_two_is_dropped() -> None:
