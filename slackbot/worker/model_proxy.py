@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import re
 import secrets
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import aiohttp
 from aiohttp import web
@@ -78,6 +79,9 @@ class ModelProxy:
             return web.Response()  # Claude Code asks so whether the address is there
         if not self._is_own_agent(request):
             return web.json_response({"error": {"message": "This address is for DevFlow's agent alone."}}, status=401)
+        if _climbs(request.rel_url.raw_path):
+            # Whatever stands before the gateway may take `..` for a way to what the agent's token is not for.
+            return web.json_response({"error": {"message": "This is no path of a model provider."}}, status=404)
         query = f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else ""
         headers = [
             (name, value)
@@ -114,6 +118,13 @@ class ModelProxy:
             dict(parse_qsl(request.rel_url.raw_query_string)).get("key", ""),
         )
         return any(hmac.compare_digest(one.encode(), self.key.encode()) for one in given)
+
+
+def _climbs(raw_path: str) -> bool:
+    """Whether a part of the path is `.` or `..`, however it is written."""
+    while (path := unquote(raw_path)) != raw_path:
+        raw_path = path
+    return any(part.partition(";")[0] in (".", "..") for part in re.split(r"[/\\]", path))
 
 
 async def _pass_back(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:

@@ -22,6 +22,7 @@ from aiohttp.test_utils import TestServer
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from yarl import URL
 
 from slackbot.adapters.models_openai import OpenAIModels
 from slackbot.adapters.sqlite import SqliteStore
@@ -302,6 +303,38 @@ async def test_the_workers_proxy_is_for_its_agent_alone(models: Models) -> None:
         async with http.head(f"{proxy.url('anthropic')}/") as answer:
             assert answer.status == 200
     assert models.server.calls == []
+
+
+async def test_the_proxy_leads_nowhere_but_to_models() -> None:
+    """It adds the worker's token: nothing on the way to the gateway may turn its path into another."""
+    seen: list[str] = []
+
+    async def gateway(request: web.Request) -> web.Response:
+        seen.append(request.raw_path)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", gateway)
+    async with (
+        TestServer(app) as server,
+        model_proxy(str(server.make_url("")), "token") as proxy,
+        aiohttp.ClientSession() as http,
+    ):
+        at, key = proxy.url("anthropic"), {"x-api-key": proxy.key}
+        for path in (
+            "../../github-token",
+            "%2e%2e/%2E./github-token",
+            "..%2f..%5cx",
+            "%252e%252e/x",
+            "./x",
+            "..;a=b/x",
+        ):
+            async with http.post(URL(f"{at}/{path}", encoded=True), headers=key) as answer:
+                assert answer.status == 404, path
+        assert seen == []
+        async with http.post(URL(f"{at}/v1/model..x/a%2Fb:c", encoded=True), headers=key) as answer:
+            assert answer.status == 200
+    assert seen == ["/worker/v1/models/anthropic/v1/model..x/a%2Fb:c"]
 
 
 async def test_a_stop_cuts_a_stream_off_at_once(models: Models) -> None:
