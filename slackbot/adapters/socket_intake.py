@@ -11,6 +11,7 @@ import heapq
 import itertools
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -29,6 +30,8 @@ _STARTED = "devflow_listener_started"
 NOT_AUTHORIZED = "devflow_not_authorized"
 """In the context of a request about which Slack did not say who the bot is."""
 _SAID_ONCE_ENTRIES = 256
+_MOST_RETRIES = 16
+"""Slack makes three."""
 _STARTS_A_ROUND = 8
 _ROUNDS_BEFORE = 3
 _KINDS = frozenset({"events_api", "slash_commands", "interactive"})
@@ -41,7 +44,9 @@ class SocketIntake:
     """Gives envelopes to `app`, each in a task that is kept here until it ends.
 
     At most `concurrency` run at once and `queued` wait; what comes beyond that is left unacknowledged, so that
-    Slack delivers it again. A listener that raises leaves its envelope unacknowledged too.
+    Slack delivers it again. A listener that raises leaves its envelope unacknowledged too. An event that comes again
+    while its first envelope is here waits for what comes of that: acknowledged with it, or worked on if it fails. Else
+    a bot that is three seconds behind would have twice as much to do. https://docs.slack.dev/apis/events-api#retries
     """
 
     def __init__(self, app: AsyncApp, find_client: FindClient, *, concurrency: int = 200, queued: int = 2000) -> None:
@@ -50,6 +55,7 @@ class SocketIntake:
         self._places = asyncio.Semaphore(concurrency)
         self._most = concurrency + queued
         self._tasks: dict[asyncio.Task[None], AsyncBaseSocketModeClient] = {}
+        self._events: dict[str, _Event] = {}
         self._turnstile = _Turnstile(_STARTS_A_ROUND)
         self._said: set[tuple[str, ...]] = set()
         self.is_open = True
@@ -73,10 +79,20 @@ class SocketIntake:
         if not self.is_open:
             # Not acknowledged: Slack delivers it again, to whoever runs then.
             return
+        event = _event(message)
+        known = self._events.get(event.event_id) if event is not None else None
+        if event is not None and known is not None and known.content == event.content:
+            if len(known.again) < _MOST_RETRIES:
+                known.again.append((client, envelope_id))
+            return
         if len(self._tasks) >= self._most:
             log.error("slack_envelope_refused_busy", envelope_id=envelope_id, in_flight=len(self._tasks))
             return
-        task = asyncio.create_task(self._handle(client, envelope_id, message))
+        if event is not None and known is None:
+            self._events[event.event_id] = event
+        else:
+            event = None  # its id is another one's
+        task = asyncio.create_task(self._handle(client, envelope_id, message, event))
         self._tasks[task] = client
         task.add_done_callback(self._ended)
 
@@ -98,14 +114,31 @@ class SocketIntake:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("slack_envelope_failed", exc_info=error)
 
-    async def _handle(self, client: AsyncBaseSocketModeClient, envelope_id: str, message: dict[str, Any]) -> None:
+    async def _handle(
+        self, client: AsyncBaseSocketModeClient, envelope_id: str, message: dict[str, Any], event: _Event | None
+    ) -> None:
+        try:
+            is_done = await self._work_on(client, envelope_id, message)
+            while event is not None and event.again:
+                client, envelope_id = event.again.pop()
+                if is_done:
+                    again = SocketModeRequest(type="events_api", envelope_id=envelope_id, payload={})
+                    await self._acknowledge(client, again, BoltResponse(status=200, body=""))
+                else:
+                    is_done = await self._work_on(client, envelope_id, message)
+        finally:
+            if event is not None:
+                del self._events[event.event_id]
+
+    async def _work_on(self, client: AsyncBaseSocketModeClient, envelope_id: str, message: dict[str, Any]) -> bool:
+        """Whether it was acknowledged."""
         async with self._places:
             await self._turnstile.turn(_written_at(message))
             request, bolt_request = _parsed(envelope_id, message)
             if isinstance(bolt_request, str):
                 self._say_once("slack_envelope_malformed", fault=bolt_request, kind=str(message.get("type"))[:50])
                 await self._acknowledge(client, request, BoltResponse(status=200, body=""))
-                return
+                return True
             response = await self._app.async_dispatch(bolt_request)
             is_started = bool(bolt_request.context.get(_STARTED))
             if response.status == 200:
@@ -127,6 +160,8 @@ class SocketIntake:
                     status=response.status,
                     attempt=request.retry_attempt,
                 )
+                return False
+            return True
 
     async def _acknowledge(
         self, client: AsyncBaseSocketModeClient, request: SocketModeRequest, response: BoltResponse
@@ -146,6 +181,25 @@ class SocketIntake:
         if key not in self._said and len(self._said) < _SAID_ONCE_ENTRIES:
             self._said.add(key)
             log.warning(event, **fields)
+
+
+@dataclass
+class _Event:
+    """One that is being worked on."""
+
+    event_id: str
+    content: dict[str, Any]
+    again: list[tuple[AsyncBaseSocketModeClient, str]] = field(default_factory=list)
+    """The other envelopes, by their ids, in which it came meanwhile."""
+
+
+def _event(message: dict[str, Any]) -> _Event | None:
+    """The event in an envelope; None for anything else."""
+    payload = message.get("payload")
+    if message.get("type") != "events_api" or not isinstance(payload, dict):
+        return None
+    event_id, content = payload.get("event_id"), payload.get("event")
+    return _Event(event_id, content) if isinstance(event_id, str) and isinstance(content, dict) else None
 
 
 class _Turnstile:

@@ -14,6 +14,7 @@ from aiohttp import WSMsgType, web
 from slack_bolt.async_app import AsyncApp
 
 from slackbot.adapters.slack import SlackChat
+from slackbot.adapters.socket_intake import SocketIntake
 from slackbot.adapters.socket_mode import SocketKeeper, build_app
 from slackbot.core.errors import PermanentError, TemporaryError
 from slackbot.sandbox.slack import Fault, SlackStandIn
@@ -220,6 +221,42 @@ async def test_a_listener_that_raises_gets_its_event_again(slack: SlackStandIn, 
         await slack.people.post_message("U0ADA", HERE, "keep this")
         await until(lambda: len(attempts) == 2 and slack.sockets.undelivered_count == 0)
     assert attempts[1] == "1"
+
+
+@pytest.mark.parametrize("fails_at_first", [False, True])
+async def test_an_event_that_comes_again_while_it_is_worked_on(
+    slack: SlackStandIn, app: AsyncApp, monkeypatch: pytest.MonkeyPatch, fails_at_first: bool
+) -> None:
+    """Slack waits three seconds; a bot that is further behind does not do everything twice, and acknowledges both."""
+    came: list[str] = []
+    heard: list[str] = []
+    goes_on = asyncio.Event()
+    receive = SocketIntake.receive
+
+    def noted(intake: SocketIntake, client: Any, message: dict[str, Any]) -> None:
+        if message.get("type") == "events_api":
+            came.append(message["payload"]["event_id"])
+        receive(intake, client, message)
+
+    @app.event("message")
+    async def listener(event: dict[str, Any]) -> None:
+        heard.append(event["text"])
+        await goes_on.wait()
+        if fails_at_first and len(heard) == 1:
+            raise TemporaryError("no store")
+
+    monkeypatch.setattr(SocketIntake, "receive", noted)
+    async with keeper_of(app):
+        await slack.people.post_message("U0ADA", HERE, "hello")
+        await until(lambda: len(came) >= 3)
+        assert heard == ["hello"]
+        goes_on.set()
+        await until(lambda: slack.sockets.undelivered_count == 0)
+        assert heard == ["hello"] * (2 if fails_at_first else 1)
+        assert len(set(came)) == 1
+        await slack.people.post_message("U0ADA", HERE, "again")
+        await until(lambda: slack.sockets.undelivered_count == 0)
+        assert heard[-1] == "again"
 
 
 async def test_unsure_who_the_bot_is_nothing_is_acknowledged(slack: SlackStandIn, app: AsyncApp) -> None:
