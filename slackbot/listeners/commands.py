@@ -6,6 +6,8 @@ Payload: https://docs.slack.dev/interactivity/implementing-slash-commands/#app_c
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import uuid
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
@@ -52,8 +54,18 @@ def register(app: AsyncApp, desk: CommandDesk, told: Told) -> None:
     app.command("/devflow")(devflow)
 
 
+def command_id(channel_id: str, trigger_id: str, text: str) -> str:
+    """The name of this very command: delivered again it is the same one, and another one has another name.
+
+    Only Slack itself is known to give each command a trigger of its own; without one nothing is taken for a repetition.
+    """
+    if not trigger_id:
+        return f"{channel_id}:{uuid.uuid4().hex}"
+    return f"{channel_id}:{trigger_id}:{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8]}"
+
+
 async def _answer(desk: CommandDesk, user_id: str, channel_id: str, text: str, trigger_id: str) -> View | None:
     try:
-        return await desk.command(user_id, channel_id, text, f"{channel_id}:{trigger_id}", trigger_id)
+        return await desk.command(user_id, channel_id, text, command_id(channel_id, trigger_id, text), trigger_id)
     except Exception as error:
         return view_of(error, where="command", language=await desk.language(user_id))

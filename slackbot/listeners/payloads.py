@@ -5,6 +5,7 @@ https://docs.slack.dev/reference/interaction-payloads
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 
@@ -21,7 +22,9 @@ class Press:
         self.message_ts = text_of(message.get("ts")) or text_of(container.get("message_ts"))
         self.thread_ts = text_of(message.get("thread_ts")) or text_of(container.get("thread_ts")) or self.message_ts
         self.trigger_id = text_of(body.get("trigger_id"))
-        self.press_id = f"{self.channel_id or self.user_id}:{text_of(action.get('action_ts')) or self.trigger_id}"
+        # Delivered again it is the same press; what names none is taken for no repetition of another.
+        trigger = f"{self.trigger_id}:{self.action_id}" if self.trigger_id else uuid.uuid4().hex
+        self.press_id = f"{self.channel_id or self.user_id}:{text_of(action.get('action_ts')) or trigger}"
 
 
 def map_of(value: object) -> dict[str, Any]:
