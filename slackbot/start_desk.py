@@ -6,6 +6,7 @@ requests to the starter. What is asked travels as a ticket in buttons, so nothin
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 
 import structlog
@@ -62,6 +63,7 @@ class StartDesk:
         self._admission = admission
         self._hosts = hosts
         self._workspace_url = workspace_url
+        self._pressed: dict[tuple[str, str, StartTicket], asyncio.Task[View]] = {}
 
     async def by_form(self, user_id: str, channel_id: str, wish: ct.FormCommand, trigger_id: str) -> View | None:
         """`/devflow` alone, or without a prompt: the form, or where none can be opened how to do without it."""
@@ -122,7 +124,18 @@ class StartDesk:
         return await self._answer(await self._starter.start(request), choice.why, asked.user_id)
 
     async def press(self, user_id: str, channel_id: str, ticket: StartTicket) -> View:
-        """A button of the question or of the preview: starts what its ticket says, and tells what was begun."""
+        """A button of the question or of the preview: starts what its ticket says, and tells what was begun.
+
+        Pressed again before it is done (a start takes a moment) it is the same start.
+        """
+        key = (user_id, channel_id, ticket)
+        pressed = self._pressed.get(key)
+        if pressed is None:
+            pressed = self._pressed[key] = asyncio.create_task(self._press(user_id, channel_id, ticket))
+            pressed.add_done_callback(lambda _: self._pressed.pop(key, None))
+        return await asyncio.shield(pressed)
+
+    async def _press(self, user_id: str, channel_id: str, ticket: StartTicket) -> View:
         await self._admit(user_id, channel_id)
         wish, prompt_ts = await self._reading.wish_of(user_id, channel_id, ticket)
         if isinstance(wish, ct.FormCommand) or not ticket.repository:
