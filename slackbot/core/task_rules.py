@@ -131,7 +131,9 @@ def launch_delayed(session: Session, event: ev.LaunchDelayed, now: int) -> Sessi
 
 def time_passed(session: Session, event: ev.TimePassed, now: int) -> Session:
     limits = event.limits
-    if session.status is Status.STARTING and now - session.launched_at > limits.start_seconds:
+    # A bot that has only just come up has launched nothing before, nor heard whoever waits at its door.
+    start_ends_at = max(session.launched_at + limits.start_seconds, event.listening_since + limits.silence_seconds)
+    if session.status is Status.STARTING and now > start_ends_at:
         minutes = limits.start_seconds // 60
         if session.ecs_task_arn is None and session.task.delayed_by:
             summary = f"The worker's task could not be started within {minutes} minutes. {session.task.delayed_by}"

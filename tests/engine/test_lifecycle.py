@@ -93,6 +93,26 @@ async def test_an_expired_session_that_could_not_be_kept_at_first_is_kept_later(
     assert (kept.status, kept.ecs_task_arn) == (Status.RUNNING, session.ecs_task_arn)
 
 
+async def test_a_session_that_was_starting_when_the_bot_went_down_gets_the_time_to_start(world: EngineWorld) -> None:
+    """Its worker waits at a closed door, or was never launched: either way nobody can say that it failed."""
+    engine = world.engine()
+    waiting = await world.begin(engine)
+    await world.quiet(engine)
+    await engine.drain(0)
+    asked = await world.begin(engine, "echo two")
+    world.clock += LIMITS.start_seconds + 60
+    again = world.engine()
+    reconciler = world.reconciler(again)
+    await reconciler.run_once()
+    session = await world.load(waiting)
+    assert (await again.handle(waiting, ev.WorkerReady(session.launch))).status is Status.RUNNING
+    await until(lambda: len(world.tasks.tasks) == 2, "the other one's task")
+    assert (await world.load(asked)).status is Status.STARTING
+    world.clock += LIMITS.silence_seconds + 1
+    await reconciler.run_once()
+    assert (await world.load(asked)).status is Status.ERROR
+
+
 async def test_what_is_over_and_told_expires_for_good(world: EngineWorld) -> None:
     """Nothing is rescued that owes nobody anything."""
     engine = world.engine()
