@@ -89,19 +89,30 @@ class Confinement:
 
     def script(self, script: str, *arguments: str, stdin: str = "") -> str:
         """Runs a small script of the worker's as the agent, and gives what it says; `ScriptFailed` when it fails."""
-        done = subprocess.run(
+        with subprocess.Popen(
             self.plain(("/bin/sh", "-c", script, "sh", *arguments)),
-            input=stdin.encode("utf-8", "surrogateescape"),
-            capture_output=True,
-            check=False,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             cwd="/",
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
-            timeout=SCRIPT_SECONDS,
-        )
-        if done.returncode != 0:
-            said = done.stderr.decode("utf-8", "replace").strip()[-300:]
-            raise ScriptFailed(f"The agent's files could not be handled: {said or done.returncode}.")
-        return done.stdout.decode("utf-8", "surrogateescape")
+            process_group=0,
+        ) as process:
+            try:
+                output, errors = process.communicate(stdin.encode("utf-8", "surrogateescape"), SCRIPT_SECONDS)
+            except BaseException as error:
+                # Not process.kill(): it belongs to the agent's user, and is not alone.
+                if self._needs_help_to_kill:
+                    subprocess.run(self._killing("KILL", -process.pid), check=False, stderr=subprocess.DEVNULL)
+                else:
+                    signal_group(process.pid, signal.SIGKILL)
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
+                raise ScriptFailed(f"The agent's files did not answer within {SCRIPT_SECONDS:.0f} seconds.") from error
+        if process.returncode != 0:
+            said = errors.decode("utf-8", "replace").strip()[-300:]
+            raise ScriptFailed(f"The agent's files could not be handled: {said or process.returncode}.")
+        return output.decode("utf-8", "surrogateescape")
 
     async def end(self, leader: asyncio.subprocess.Process) -> None:
         """Ends a process that was started confined (with start_new_session), and all that came of it."""
@@ -118,7 +129,7 @@ class Confinement:
 
     async def kill_group(self, group: int) -> None:
         """SIGKILL to a process group that was started confined."""
-        if self.is_separate and os.geteuid() != 0:
+        if self._needs_help_to_kill:
             await self._kill("KILL", -group)
         else:
             signal_group(group, signal.SIGKILL)
@@ -126,17 +137,24 @@ class Confinement:
     async def kill(self, pids: Iterable[int]) -> None:
         """SIGKILL, also to processes of the agent's user."""
         numbers = list(pids)
-        if numbers and self.is_separate and os.geteuid() != 0:
+        if numbers and self._needs_help_to_kill:
             await self._kill("KILL", *numbers)
             return
         for number in numbers:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(number, signal.SIGKILL)
 
-    async def _kill(self, signal_name: str, *numbers: int) -> None:
+    @property
+    def _needs_help_to_kill(self) -> bool:
+        return self.is_separate and os.geteuid() != 0
+
+    def _killing(self, signal_name: str, *numbers: int) -> tuple[str, ...]:
         """kill(1) as the agent's user, which spares itself."""
+        return self.plain(("/bin/kill", f"-{signal_name}", "--", *map(str, numbers)))
+
+    async def _kill(self, signal_name: str, *numbers: int) -> None:
         process = await asyncio.create_subprocess_exec(
-            *self.plain(("/bin/kill", f"-{signal_name}", "--", *map(str, numbers))),
+            *self._killing(signal_name, *numbers),
             stderr=asyncio.subprocess.DEVNULL,
             env={"PATH": os.defpath},
         )

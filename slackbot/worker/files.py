@@ -25,6 +25,7 @@ from slackbot.core.errors import DevflowError, PermanentError
 from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, patiently
 from slackbot.worker.logs import log
 from slackbot.worker.place import ATTACHMENTS, SHOW, Place
+from slackbot.worker.processes import exited
 from slackbot.worker_protocol import MAX_FILE_BYTES, TurnWork
 
 MAX_SHOWN = 5
@@ -178,13 +179,14 @@ class Files:
             stderr=asyncio.subprocess.DEVNULL,
             cwd="/",
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
+            process_group=0,
         )
         try:
             async with asyncio.timeout(SCRIPT_SECONDS):
                 written, _ = await process.communicate()
         except TimeoutError as error:
-            process.kill()
-            await process.wait()
+            await self._place.confinement.kill_group(process.pid)
+            await exited(process, 10.0)
             raise PermanentError("The checkout did not answer in time.") from error
         if process.returncode != 0:
             raise PermanentError(f"The checkout could not be written to or read (exit status {process.returncode}).")

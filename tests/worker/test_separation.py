@@ -21,7 +21,7 @@ import pytest
 
 from slackbot.core.errors import ConfigError
 from slackbot.worker.checkout import Checkout
-from slackbot.worker.confinement import Confinement, find_confinement
+from slackbot.worker.confinement import Confinement, ScriptFailed, find_confinement
 from slackbot.worker.git_identity import Credentials
 from slackbot.worker.leaving import save
 from slackbot.worker.outbound import proxy_variables
@@ -259,6 +259,27 @@ async def test_what_is_never_there_twice_does_not_get_away(desk: Desk) -> None:
 def _runs(command: str) -> bool:
     rows = subprocess.run(["ps", "-eo", "stat=,args="], capture_output=True, text=True, check=True).stdout.splitlines()
     return any(row.partition(" ")[2].strip() == command for row in rows if not row.startswith("Z"))
+
+
+def _users() -> list[Confinement]:
+    return [Confinement(), *([find_confinement(f"{UID}:{UID}")] if os.geteuid() == 0 else [])]
+
+
+@pytest.mark.parametrize("confinement", _users(), ids=lambda confinement: f"separate={confinement.is_separate}")
+def test_a_script_that_hangs_is_ended_whole(confinement: Confinement, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also what it waits for, and where the worker itself may send nothing to the agent's processes."""
+    monkeypatch.setattr("slackbot.worker.confinement.SCRIPT_SECONDS", 0.5)
+    if confinement.is_separate:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+        monkeypatch.setattr(os, "kill", _forbidden)
+        monkeypatch.setattr(os, "killpg", _forbidden)
+    with pytest.raises(ScriptFailed, match="did not answer"):
+        confinement.script("sleep 1006 | cat; :")
+    assert not _runs("sleep 1006")
+
+
+def _forbidden(*_: object) -> None:
+    raise PermissionError
 
 
 def test_a_user_that_cannot_be_changed_to_starts_nothing() -> None:
