@@ -7,12 +7,17 @@ from collections import OrderedDict
 
 import structlog
 
-from slackbot.core.errors import DevflowError
+from slackbot.core.errors import DevflowError, TemporaryError
 from slackbot.core.ports import Chat
 from slackbot.views.view import View
 
 log = structlog.get_logger()
 
+FIRST_PAUSE_SECONDS = 1.0
+"""Before what Slack did not take is said again; it grows."""
+
+_LONGEST_PAUSE_SECONDS = 60.0
+_MAX_TRIES = 4
 _MAX_WAITING = 500
 
 
@@ -63,9 +68,18 @@ class Told:
         task.add_done_callback(self._tasks.discard)
 
     async def _post(self, view: View, channel_id: str, user_id: str, thread_ts: str | None) -> None:
-        try:
-            await self._chat.post_ephemeral(
-                channel_id, user_id, text=view.text, blocks=view.blocks, thread_ts=thread_ts
-            )
-        except DevflowError as error:
-            log.info("ephemeral_not_posted", channel_id=channel_id, why=error.summary)
+        pause_seconds = FIRST_PAUSE_SECONDS
+        for tried in range(1, _MAX_TRIES + 1):
+            try:
+                await self._chat.post_ephemeral(
+                    channel_id, user_id, text=view.text, blocks=view.blocks, thread_ts=thread_ts
+                )
+                return
+            except DevflowError as error:
+                if not isinstance(error, TemporaryError) or tried == _MAX_TRIES:
+                    log.info("ephemeral_not_posted", channel_id=channel_id, why=error.summary)
+                    return
+                # Twice is better than never: it is the only word that a prompt was not taken.
+                asked_seconds = min(error.retry_after_seconds or 0.0, _LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(max(pause_seconds, asked_seconds))
+            pause_seconds *= 4
