@@ -7,6 +7,9 @@ from slackbot.core.item import BUDGET_BYTES, item_size_bytes, to_item, turn_size
 from slackbot.core.session import Session, Turn
 from slackbot.core.values import replace
 
+MAX_UNTOLD_BYTES = 120 * 1024
+"""Ended turns that the thread does not show yet; beside them stand those that wait, up to ten prompts of 16 KB."""
+
 _SMALL_BYTES = 1024
 _DROPPED_TS_BYTES = len("dropped_ts") + len("1790000000.000100")
 
@@ -32,6 +35,12 @@ def fit(session: Session, budget_bytes: int = BUDGET_BYTES) -> Session:
         over -= turn_size_bytes(turn)
         dropped_ts = max((ts for ts in (dropped_ts, turn.prompt_ts) if ts), key=float, default=None)
     return replace(session, history=tuple(kept), dropped_ts=dropped_ts)
+
+
+def has_room(session: Session) -> bool:
+    """Whether one more answer can be stored: those that Slack does not take, and so stay whole, leave room for it."""
+    untold = [turn for turn in session.history if turn.state.is_ended and not _is_delivered(turn)]
+    return not untold or sum(map(turn_size_bytes, untold)) <= MAX_UNTOLD_BYTES
 
 
 def _is_delivered(turn: Turn) -> bool:

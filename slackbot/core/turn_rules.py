@@ -7,6 +7,7 @@ from slackbot.core import joined_turns
 from slackbot.core.attachments import with_earlier
 from slackbot.core.clipping import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, clip
 from slackbot.core.errors import IllegalTransition, Refused, UsageError
+from slackbot.core.history_budget import has_room
 from slackbot.core.limits import Limits
 from slackbot.core.permission_rules import waiting_since
 from slackbot.core.session import MAX_WAITING_TURNS, WITHDRAWN, EndedBy, Session, Turn, TurnState
@@ -85,6 +86,8 @@ def claim(session: Session, event: ev.TurnClaimed, now: int) -> Session:
     waiting = session.waiting_turns
     if turn is None or session.working_turn is not None or not waiting or waiting[0] is not turn:
         raise IllegalTransition("This turn is not the next one.", "Ask for the next turn again.")
+    if not has_room(session):
+        raise IllegalTransition("Slack has not taken the last answers yet.", "Ask for the next turn again.")
     return joined_turns.claim_together(session, turn, event.launch, now)
 
 

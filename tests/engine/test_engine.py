@@ -9,7 +9,8 @@ import pytest
 
 from slackbot.core import events as ev
 from slackbot.core.effects import DeliverAnswer, Effect, OpenPullRequest
-from slackbot.core.errors import NotFound, PermanentError, TemporaryError, ThreadUnreachable
+from slackbot.core.errors import IllegalTransition, NotFound, PermanentError, TemporaryError, ThreadUnreachable
+from slackbot.core.item import MAX_ITEM_BYTES, item_size_bytes
 from slackbot.core.ports import Item, Message
 from slackbot.core.session import Session, Status, TurnState
 from slackbot.engine import Engine
@@ -465,3 +466,29 @@ async def test_long_polls_of_sessions_that_another_replica_saves_leave_nothing_b
     assert len(engine._changed) == 1
     await world.says(engine, session_id, "and this")
     await until(held.is_set, "the poll hears of it")
+
+
+async def test_answers_that_slack_does_not_take_never_fill_the_item(world: EngineWorld) -> None:
+    """Nothing of them may be shortened, so the next prompt waits until they stand in the thread."""
+    engine = world.engine()
+    session_id = await world.begin(engine)
+    await world.runs(engine, session_id)
+    world.chat.fail("post_message", TemporaryError("Slack is down.", retry_after_seconds=0.01), times=10_000)
+    put_off = 0
+    for _ in range(14):
+        if len((await world.load(session_id)).waiting_turns) < 9:
+            await world.says(engine, session_id, "p" * 20_000)
+        try:
+            await world.works(engine, session_id, response="r" * 40_000, steps=({"title": "s" * 3_500},))
+        except IllegalTransition:
+            put_off += 1
+        assert item_size_bytes(world.store.items[session_id]) < MAX_ITEM_BYTES - 20 * 1024
+    assert put_off
+    world.chat._failures.clear()
+
+    async def is_told() -> bool:
+        session = await world.load(session_id)
+        return all(turn.response_ts for turn in session.history if turn.state.is_ended)
+
+    await until(is_told, "the answers")
+    await world.works(engine, session_id)
