@@ -7,8 +7,6 @@ another when it is gone. https://docs.slack.dev/apis/events-api/using-socket-mod
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -24,6 +22,8 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
+from slackbot.adapters.socket_turnstile import Turnstile, written_at
+
 log = structlog.get_logger()
 
 _STARTED = "devflow_listener_started"
@@ -32,8 +32,6 @@ NOT_AUTHORIZED = "devflow_not_authorized"
 _SAID_ONCE_ENTRIES = 256
 _MOST_RETRIES = 16
 """Slack makes three."""
-_STARTS_A_ROUND = 8
-_ROUNDS_BEFORE = 3
 _KINDS = frozenset({"events_api", "slash_commands", "interactive"})
 
 FindClient = Callable[[AsyncBaseSocketModeClient], Awaitable[AsyncBaseSocketModeClient | None]]
@@ -47,17 +45,30 @@ class SocketIntake:
     Slack delivers it again. A listener that raises leaves its envelope unacknowledged too. An event that comes again
     while its first envelope is here waits for what comes of that: acknowledged with it, or worked on if it fails. Else
     a bot that is three seconds behind would have twice as much to do. https://docs.slack.dev/apis/events-api#retries
+    `on_worked_off` is called once it can take more after it had to refuse some, with the Unix time of the first
+    refusal: Slack may have given up on those.
     """
 
-    def __init__(self, app: AsyncApp, find_client: FindClient, *, concurrency: int = 200, queued: int = 2000) -> None:
+    def __init__(
+        self,
+        app: AsyncApp,
+        find_client: FindClient,
+        *,
+        concurrency: int = 200,
+        queued: int = 2000,
+        on_worked_off: Callable[[int], None] = lambda refused_since: None,
+    ) -> None:
         self._app = app
         self._find_client = find_client
         self._places = asyncio.Semaphore(concurrency)
         self._most = concurrency + queued
         self._tasks: dict[asyncio.Task[None], AsyncBaseSocketModeClient] = {}
         self._events: dict[str, _Event] = {}
-        self._turnstile = _Turnstile(_STARTS_A_ROUND)
+        self._turnstile = Turnstile()
         self._said: set[tuple[str, ...]] = set()
+        self._refused = 0
+        self._refused_since = 0
+        self._on_worked_off = on_worked_off
         self.is_open = True
         runner = app.listener_runner
         if not isinstance(runner.listener_start_handler, _NoteStart):
@@ -86,7 +97,7 @@ class SocketIntake:
                 known.again.append((client, envelope_id))
             return
         if len(self._tasks) >= self._most:
-            log.error("slack_envelope_refused_busy", envelope_id=envelope_id, in_flight=len(self._tasks))
+            self._refuse()
             return
         if event is not None and known is None:
             self._events[event.event_id] = event
@@ -109,8 +120,18 @@ class SocketIntake:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _refuse(self) -> None:
+        if not self._refused:
+            self._refused_since = int(time.time())
+            log.error("slack_envelopes_refused", in_flight=len(self._tasks), remedy="Slack sends them again.")
+        self._refused += 1
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
+        if self._refused and len(self._tasks) <= self._most // 2:
+            refused, self._refused = self._refused, 0
+            log.info("slack_envelopes_taken_again", refused=refused)
+            self._on_worked_off(self._refused_since)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("slack_envelope_failed", exc_info=error)
 
@@ -133,7 +154,7 @@ class SocketIntake:
     async def _work_on(self, client: AsyncBaseSocketModeClient, envelope_id: str, message: dict[str, Any]) -> bool:
         """Whether it was acknowledged."""
         async with self._places:
-            await self._turnstile.turn(_written_at(message))
+            await self._turnstile.turn(written_at(message))
             request, bolt_request = _parsed(envelope_id, message)
             if isinstance(bolt_request, str):
                 self._say_once("slack_envelope_malformed", fault=bolt_request, kind=str(message.get("type"))[:50])
@@ -200,61 +221,6 @@ def _event(message: dict[str, Any]) -> _Event | None:
         return None
     event_id, content = payload.get("event_id"), payload.get("event")
     return _Event(event_id, content) if isinstance(event_id, str) and isinstance(content, dict) else None
-
-
-class _Turnstile:
-    """Lets so many begin in one round of the event loop, those that were written first before the others.
-
-    Of a hundred envelopes that came together, the first are acknowledged while the last have not begun; begun all
-    at once, each would wait for all the others. And what was written in one breath comes over several sockets, which
-    are read one after the other: a few rounds of the loop pass before anything begins, and then it goes by its ts.
-    """
-
-    def __init__(self, starts_a_round: int) -> None:
-        self._starts_a_round = starts_a_round
-        self._numbers = itertools.count()
-        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._is_round_due = False
-
-    async def turn(self, written_at: float = 0.0) -> None:
-        """Returns when it is the caller's turn. `written_at`: Unix seconds; of equal ones, first come, first served."""
-        loop = asyncio.get_running_loop()
-        waiting: asyncio.Future[None] = loop.create_future()
-        heapq.heappush(self._waiting, (written_at, next(self._numbers), waiting))
-        if not self._is_round_due:
-            self._is_round_due = True
-            self._let_pass(loop, _ROUNDS_BEFORE)
-        await waiting
-
-    def _let_pass(self, loop: asyncio.AbstractEventLoop, rounds: int) -> None:
-        if rounds:
-            loop.call_soon(self._let_pass, loop, rounds - 1)
-        else:
-            self._next_round(loop)
-
-    def _next_round(self, loop: asyncio.AbstractEventLoop) -> None:
-        started = 0
-        while self._waiting and started < self._starts_a_round:
-            _, _, waiting = heapq.heappop(self._waiting)
-            if not waiting.done():  # else its task was cancelled
-                waiting.set_result(None)
-                started += 1
-        self._is_round_due = bool(self._waiting)
-        if self._waiting:
-            loop.call_soon(self._next_round, loop)
-
-
-def _written_at(message: dict[str, Any]) -> float:
-    """When what an event tells of happened, by its ts; now, for commands and buttons."""
-    payload = message.get("payload")
-    event = payload.get("event") if isinstance(payload, dict) else None
-    # `event_ts` is there for all events, not for messages alone: an edit has its own, a channel's news too.
-    ts = event.get("event_ts") or event.get("ts") if isinstance(event, dict) else None
-    now = time.time()
-    try:
-        return min(now, float(ts)) if isinstance(ts, str) else now
-    except ValueError:
-        return now
 
 
 class _NoteStart(AsyncListenerStartHandler):

@@ -103,7 +103,8 @@ async def open_socket_url(client: AsyncWebClient, app_token: str) -> str:
 class SocketKeeper:
     """`connections` Socket Mode connections on one app, started, watched and ended together.
 
-    `on_heard` is called whenever Slack is heard again, with the Unix time since when it was not (0: never before).
+    `on_heard` is called whenever Slack is heard again, with the Unix time since when it was not (0: never before), or
+    since when there was more than the bot could take.
     Use: `await start()`; at the end `await stop_intake()`, `await drain(seconds)`, `await close()`.
     """
 
@@ -127,7 +128,9 @@ class SocketKeeper:
         self._app_token = app_token
         self._start_seconds = start_seconds
         self._first_pause_seconds = first_pause_seconds
-        self._intake = SocketIntake(app, self._find_client, concurrency=concurrency, queued=queued)
+        self._intake = SocketIntake(
+            app, self._find_client, concurrency=concurrency, queued=queued, on_worked_off=on_heard
+        )
         intervals = Intervals(
             ping=ping_interval_seconds,
             replace_after=replace_after_seconds,

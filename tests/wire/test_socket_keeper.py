@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType, web
 from slack_bolt.async_app import AsyncApp
+from structlog.testing import capture_logs
 
 from slackbot.adapters.slack import SlackChat
 from slackbot.adapters.socket_intake import SocketIntake
@@ -312,7 +314,8 @@ async def test_at_the_end_due_acknowledgements_still_go_out(slack: SlackStandIn,
 
 
 async def test_listeners_are_bounded(slack: SlackStandIn, app: AsyncApp) -> None:
-    """No more than `concurrency` run at once, what waits has its turn, and what is beyond the queue comes again."""
+    """No more than `concurrency` run at once, what waits has its turn, and what is beyond the queue comes again; that
+    is told once when it begins and once when it ends."""
     may_end = asyncio.Event()
     running, most, done = 0, 0, 0
 
@@ -325,14 +328,25 @@ async def test_listeners_are_bounded(slack: SlackStandIn, app: AsyncApp) -> None
         running -= 1
         done += 1
 
-    async with keeper_of(app, concurrency=2, queued=1) as keeper:
-        for number in range(5):
-            await slack.people.post_message("U0ADA", HERE, f"message {number}")
-        await until(lambda: running == 2 and keeper.in_flight == 3)
-        may_end.set()
-        await until(lambda: slack.sockets.undelivered_count == 0)
+    heard_since: list[int] = []
+    began_at = int(time.time())
+    with capture_logs() as logged:
+        async with keeper_of(app, concurrency=2, queued=1, on_heard=heard_since.append) as keeper:
+            assert heard_since == [0]
+            for number in range(5):
+                await slack.people.post_message("U0ADA", HERE, f"message {number}")
+            await until(lambda: running == 2 and keeper.in_flight == 3)
+            await until(lambda: any(line["event"] == "slack_envelopes_refused" for line in logged))
+            assert heard_since == [0]
+            may_end.set()
+            await until(lambda: slack.sockets.undelivered_count == 0)
     assert most == 2
     assert done >= 5
+    # What Slack gave up meanwhile is looked for in the threads.
+    assert heard_since[1] >= began_at
+    told = [line["event"] for line in logged if line["event"].startswith("slack_envelopes_")]
+    assert told[:2] == ["slack_envelopes_refused", "slack_envelopes_taken_again"]
+    assert told == told[:2] * (len(told) // 2)
 
 
 class StubbornSlack:

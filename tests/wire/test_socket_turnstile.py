@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from slackbot.adapters.socket_intake import _Turnstile, _written_at
+from slackbot.adapters.socket_turnstile import Turnstile, written_at
 
 
 async def test_a_few_begin_in_each_round_of_the_loop() -> None:
     """So that the first can end before the last begin; nobody overtakes."""
-    turnstile = _Turnstile(3)
+    turnstile = Turnstile(3)
     begun: list[int] = []
 
     async def envelope(number: int) -> None:
@@ -30,7 +30,7 @@ async def test_a_few_begin_in_each_round_of_the_loop() -> None:
 
 async def test_a_cancelled_envelope_takes_no_turn() -> None:
     """Those behind it begin as if it had not been there."""
-    turnstile = _Turnstile(1)
+    turnstile = Turnstile(1)
     tasks = [asyncio.create_task(turnstile.turn()) for _ in range(3)]
     await asyncio.sleep(0)
     tasks[1].cancel()
@@ -40,7 +40,7 @@ async def test_a_cancelled_envelope_takes_no_turn() -> None:
 
 async def test_what_came_together_begins_in_the_order_in_which_it_was_written() -> None:
     """Whichever socket brought it; one round of the loop later it is still together."""
-    turnstile = _Turnstile(2)
+    turnstile = Turnstile(2)
     began: list[float] = []
 
     async def begin(written_at: float) -> None:
@@ -57,6 +57,6 @@ async def test_what_came_together_begins_in_the_order_in_which_it_was_written() 
 @pytest.mark.parametrize("ts", ["1.5", "nan", "inf", "-inf", "1e400", "x", "", None, 7, {}])
 async def test_no_ts_holds_up_the_others(ts: object) -> None:
     """One that is none, or lies in a time to come, counts as now."""
-    written = _written_at({"payload": {"event": {"ts": ts}}})
+    written = written_at({"payload": {"event": {"ts": ts}}})
     assert written <= time.time()
-    assert _written_at({}) <= time.time()
+    assert written_at({}) <= time.time()
