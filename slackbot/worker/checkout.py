@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 from slackbot.worker.git import LOCAL_SECONDS, Git, GitFailed
 from slackbot.worker.git_identity import Credentials, Person, config_text, url_prefix
-from slackbot.worker.leftovers import Leftovers
+from slackbot.worker.guarded_files import named
+from slackbot.worker.leftovers import MAX_BLOB_BYTES, Leftovers
 from slackbot.worker.place import OUTSIDE_VERSION_CONTROL, CheckoutBroken, Place
 from slackbot.worker_protocol import SessionInfo
 
@@ -204,7 +205,7 @@ class Checkout:
         they are git repositories of their own.
         """
         head = await self.head()
-        tree, nested = await self._leftovers.tree(head)
+        tree, nested = await self._leftovers.tree(head, merging=self.merging is not None)
         parents = ["-p", head]
         if self.merging is not None and not await self.descends(head, self.merging):
             parents += ["-p", self.merging]
@@ -217,13 +218,24 @@ class Checkout:
         return commit.strip(), nested
 
     @property
-    def unread(self) -> tuple[str, ...]:
-        """The files that could not be read when those of the checkout were last made a tree."""
-        return self._leftovers.unread
+    def left_out(self) -> str:
+        """Which files the last commit or tree of the checkout does not hold as they are, and why; "" for none."""
+        unread, too_large = self._leftovers.unread, self._leftovers.too_large
+        megabytes = MAX_BLOB_BYTES // 2**20
+        return " ".join(
+            [
+                *([f"Not committed, because they cannot be read: {named(unread)}."] if unread else []),
+                *(
+                    [f"Not committed, because GitHub takes no file of more than {megabytes} MiB: {named(too_large)}."]
+                    if too_large
+                    else []
+                ),
+            ]
+        )
 
     async def tree(self) -> str:
         """The tree of all files as they are now, committed or not; nothing is changed."""
-        return (await self._leftovers.tree(await self.head()))[0]
+        return (await self._leftovers.tree(await self.head(), merging=self.merging is not None))[0]
 
     async def changed_files(self, before: str, after: str) -> list[str]:
         """The files in which two commits or trees of the checkout differ."""

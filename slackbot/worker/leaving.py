@@ -13,7 +13,6 @@ from typing import Any, Literal, TypeVar
 from slackbot.core.errors import DevflowError, PermanentError, TemporaryError
 from slackbot.worker.checkout import Checkout
 from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, patiently
-from slackbot.worker.guarded_files import named
 from slackbot.worker.logs import log
 from slackbot.worker.merging import abandon_merge
 from slackbot.worker.publish import Publisher
@@ -73,13 +72,13 @@ async def save(checkout: Checkout, publisher: Publisher, reason: Reason, *, hurr
 async def _save(checkout: Checkout, publisher: Publisher, reason: Reason) -> tuple[str | None, str]:
     await abandon_merge(checkout)
     head, _ = await checkout.commit_leftovers(f"Save unfinished work\n\nDevFlow-Saved: {reason}\n")
-    unread = f"Not saved, because they cannot be read: {named(checkout.unread)}." if checkout.unread else ""
+    left_out = checkout.left_out
     try:
         published = await publisher.publish(head)
     except NotPushed as failure:
         branch = await publisher.rescue(head)
-        return None, f"{failure.summary} The unsaved work is on the branch {branch}. {unread}".strip()
-    return (published.commit_sha if published else None), unread
+        return None, f"{failure.summary} The unsaved work is on the branch {branch}. {left_out}".strip()
+    return (published.commit_sha if published else None), left_out
 
 
 async def say_last_word(

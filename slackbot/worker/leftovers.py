@@ -9,11 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 from slackbot.worker.git import Git, GitFailed
 from slackbot.worker.logs import log
 from slackbot.worker.place import OUTSIDE_VERSION_CONTROL, Place
 
+MAX_BLOB_BYTES = 100 * 2**20
+"""GitHub refuses a push with a larger file in it.
+https://docs.github.com/en/repositories/working-with-files/managing-large-files/about-large-files-on-github"""
 STALLED_SECONDS = 2.0
 """Who waits longer for git looks for what keeps it waiting."""
 
@@ -30,29 +34,33 @@ class Leftovers:
         """The configuration that `staging` was made with."""
         self.unread: tuple[str, ...] = ()
         """The files that git could not read for the last tree, which has them as they were before, or not at all."""
+        self.too_large: tuple[str, ...] = ()
+        """The same of files that the host does not take."""
 
-    async def tree(self, head: str) -> tuple[str, tuple[str, ...]]:
-        """The files as a tree, and the directories left out of it."""
+    async def tree(self, head: str, *, merging: bool = False) -> tuple[str, tuple[str, ...]]:
+        """The files as a tree, and the directories left out of it. `merging`: what is new may be on the host already,
+        and so is not too large for it."""
         self._write_excludes(())
         nested: tuple[str, ...] = ()
         try:
             is_whole = await self._stage(head, fresh=False)
-            links = await self._new_links(head)
+            changes = await self._changes(head)
         except GitFailed as failure:
             log.info("staging_repeated", why=failure.summary)
             nested = self._nested_repositories()
             self._write_excludes(nested)
             is_whole = await self._stage(head, fresh=True)
-            links = await self._new_links(head)
+            changes = await self._changes(head)
         if not is_whole and not nested and (nested := self._nested_repositories()):
             # One without a commit is no file and no link for git.
             self._write_excludes(nested)
             is_whole = await self._stage(head, fresh=False)
-            links = await self._new_links(head)
-        nested = tuple(dict.fromkeys([*nested, *links]))
+            changes = await self._changes(head)
+        nested = tuple(dict.fromkeys([*nested, *(change.path for change in changes if change.is_new_link)]))
         for path in nested:
             await self._staging("update-index", "--force-remove", "--", path)
         self.unread = () if is_whole else await self._not_staged()
+        self.too_large = () if merging else await self._without_large(changes)
         return (await self._staging("write-tree")).strip(), nested
 
     def renew(self, *, keep_index: bool = False) -> None:
@@ -133,10 +141,47 @@ class Leftovers:
         found = [path for path in found if not path.startswith(".git/")]
         return tuple(path for path in found if not any(path.startswith(f"{other}/") for other in found))
 
-    async def _new_links(self, head: str) -> tuple[str, ...]:
-        """Submodule links staged now that HEAD does not have."""
-        changes = (await self._staging("diff-index", "--cached", "--raw", "-z", "--no-renames", head)).split("\0")
-        return tuple(
-            path for change, path in zip(changes[::2], changes[1::2], strict=False)
-            if change.split()[1] == "160000" and change.split()[0] == ":000000"
-        )  # fmt: skip
+    async def _changes(self, head: str) -> list[_Change]:
+        """What is staged that HEAD does not have so."""
+        listing = await self._staging("diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", head)
+        fields, found = listing.split("\0"), []
+        for change, path in zip(fields[::2], fields[1::2], strict=False):
+            old_mode, new_mode, old_sha, new_sha, _ = change.removeprefix(":").split()
+            found.append(_Change(old_mode, new_mode, old_sha, new_sha, path))
+        return found
+
+    async def _without_large(self, changes: list[_Change]) -> tuple[str, ...]:
+        """The files that are larger than the host takes, which are put back to what HEAD has of them."""
+        blobs = {change.new_sha: change for change in changes if change.new_mode.startswith("100")}
+        if not blobs:
+            return ()
+        asked = "".join(f"{sha}\n" for sha in blobs).encode()
+        sizes = await self._staging("cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=asked)
+        large = {sha for sha, _, size in (line.partition(" ") for line in sizes.splitlines()) if _is_large(size)}
+        found = [change for change in changes if change.new_sha in large]
+        for change in found:
+            if change.old_mode == "000000":
+                await self._staging("update-index", "--force-remove", "--", change.path)
+            else:
+                entry = f"{change.old_mode},{change.old_sha},{change.path}"
+                await self._staging("update-index", "--add", "--cacheinfo", entry)
+        return tuple(change.path for change in found)
+
+
+class _Change(NamedTuple):
+    """A line of git's raw output: https://git-scm.com/docs/git-diff-index#_raw_output_format"""
+
+    old_mode: str
+    new_mode: str
+    old_sha: str
+    new_sha: str
+    path: str
+
+    @property
+    def is_new_link(self) -> bool:
+        """A submodule that HEAD does not have."""
+        return self.new_mode == "160000" and self.old_mode == "000000"
+
+
+def _is_large(size: str) -> bool:
+    return size.isdecimal() and int(size) > MAX_BLOB_BYTES

@@ -17,7 +17,6 @@ from slackbot.core.errors import DevflowError
 from slackbot.worker.checkout import Checkout
 from slackbot.worker.editor import Editor
 from slackbot.worker.gateway_client import Fenced, GatewayClient, ToldToStop, patiently
-from slackbot.worker.guarded_files import named
 from slackbot.worker.logs import log
 from slackbot.worker.merging import Merge, NotMerged, abandon_merge, begin_merge, check_resolved
 from slackbot.worker.publish import Leave, Published, Publisher
@@ -194,7 +193,7 @@ class TurnBranch:
                 check_resolved(self._checkout, self.merge_begun)
             own = await self._checkout.head()
             head, nested = await self._checkout.commit_leftovers(commit_message(work, self._redact))
-            unread = self._checkout.unread
+            left_out = self._checkout.left_out
             self.merge_begun = None
             await self.aim()
             # A commit of the worker's names its turn; those of the agent do not.
@@ -208,8 +207,8 @@ class TurnBranch:
             return replace(failed(failure, response), usage=usage)
         if nested:
             response += f"\n\nNot committed, because they are git repositories of their own: {', '.join(nested)}."
-        if unread:
-            response += f"\n\nNot committed, because they cannot be read: {named(unread)}."
+        if left_out:
+            response += f"\n\n{left_out}"
         answer = Answer(outcome="answered", response=response.strip(), usage=usage)
         return replace(answer, **facts_of(published)) if published is not None else answer
 

@@ -377,13 +377,34 @@ async def test_what_is_no_file_keeps_no_other_back(desk: Desk) -> None:
     os.mkfifo(desk.files / "nobody writes here")
     (desk.files / "mine.txt").write_text("mine\n")
     head, nested = await desk.checkout.commit_leftovers(MESSAGE)
-    assert (nested, desk.checkout.unread) == ((), ("README.md",))
+    assert (nested, desk.checkout.left_out) == ((), "Not committed, because they cannot be read: README.md.")
     assert await desk.publisher.publish(head) is not None
     assert sorted(git(desk.bare, "ls-tree", "--name-only", BRANCH).split()) == ["README.md", "hello.py", "mine.txt"]
     (desk.files / "README.md").unlink()
     await desk.turn()
-    assert desk.checkout.unread == ()
+    assert desk.checkout.left_out == ""
     assert sorted(git(desk.bare, "ls-tree", "--name-only", BRANCH).split()) == ["hello.py", "mine.txt"]
+
+
+async def test_a_file_that_the_host_does_not_take_keeps_no_other_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a core dump: it stays where it is, and is named; a file that grew too large is as it was."""
+    monkeypatch.setattr("slackbot.worker.leftovers.MAX_BLOB_BYTES", 1000)
+    for name in ("core, 1", "README.md"):
+        (desk.files / name).write_text(name * 1000)
+    (desk.files / "mine.txt").write_text("x" * 1000)
+    await desk.turn()
+    assert desk.checkout.left_out.endswith("MiB: README.md, core, 1.")
+    assert sorted(git(desk.bare, "ls-tree", "--name-only", BRANCH).split()) == ["README.md", "hello.py", "mine.txt"]
+    assert git(desk.bare, "show", f"{BRANCH}:README.md") == FILES["README.md"]
+    assert (desk.files / "core, 1").exists()
+    assert await desk.turn() is None
+    (desk.files / "core, 1").unlink()
+    (desk.files / "README.md").write_text("one\n")
+    await desk.turn()
+    assert desk.checkout.left_out == ""
+    assert git(desk.bare, "show", f"{BRANCH}:README.md") == "one\n"
 
 
 async def test_git_waits_at_no_fifo(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

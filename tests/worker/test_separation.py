@@ -196,7 +196,7 @@ async def test_a_file_that_the_agent_may_not_read_keeps_no_other_back(desk: Desk
     """As tests of permissions leave them; also at the end, when it is now or never."""
     desk.as_agent("echo mine > mine.txt; echo no > closed; echo no >> hello.py; chmod 000 closed hello.py")
     saved = await save(desk.checkout, desk.publisher, "signal", hurry=True)
-    note = "Not saved, because they cannot be read: closed, hello.py."
+    note = "Not committed, because they cannot be read: closed, hello.py."
     assert saved == (git(desk.bare, "rev-parse", BRANCH).strip(), note)
     assert git(desk.bare, "show", f"{BRANCH}:mine.txt") == "mine\n"
     assert git(desk.bare, "show", f"{BRANCH}:hello.py") == "print()\n"
