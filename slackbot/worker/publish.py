@@ -138,13 +138,17 @@ class Publisher:
 
     async def rescue(self, head: str) -> str:
         """Pushes `head` to a branch of its own beside the working branch, and names it: the last resort
-        before the checkout goes away. Files that need a person's yes stay as they were."""
+        before the checkout goes away. Files that need a person's yes, and those that GitHub takes in no push, stay as
+        they were."""
         ref = f"{self._checkout.remote_ref}-unsaved-{head[:10]}"
         name = ref.removeprefix("refs/heads/")
         await self._takeover.take(head)
         names = await self._takeover.guarded_files(head)
         if names:
-            head = await self._takeover.without(names, head)
+            head = await self._takeover.without(names, "needs a person's yes", head)
+        large = await self._takeover.large_files(head)
+        if large:
+            head = await self._takeover.without(large, "GitHub takes in no push", head)
         if not await self._push(head, ref, ref):
             raise NotPushed(f"The branch {name} already exists with other commits.")
         return name

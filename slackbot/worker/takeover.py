@@ -13,6 +13,7 @@ from pathlib import Path
 from slackbot.worker.checkout import Checkout
 from slackbot.worker.git import GitFailed
 from slackbot.worker.guarded_files import guarded, named
+from slackbot.worker.leftovers import MAX_BLOB_BYTES
 from slackbot.worker.push_words import NotPushed, said
 
 PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv")
@@ -61,7 +62,17 @@ class Takeover:
         literal = [f":(literal){name}" for name in names]
         return await self._origin("diff", *PLAIN, self._checkout.synced, head, "--", *literal)
 
-    async def without(self, names: list[str], head: str) -> str:
+    async def large_files(self, head: str) -> list[str]:
+        """The files that `head` changes and GitHub takes in no push."""
+        raw = ("diff", "--raw", "-z", "--no-abbrev", "--diff-filter=AMT", *PLAIN, self._checkout.synced, head)
+        fields = (await self._origin(*raw)).split("\0")
+        blobs = {name: change.split()[3] for change, name in zip(fields[::2], fields[1::2], strict=False)}
+        asked = "".join(f"{sha}\n" for sha in blobs.values()).encode()
+        told = await self._origin("cat-file", "--batch-check=%(objectsize)", stdin=asked) if blobs else ""
+        sizes = zip(blobs, told.splitlines(), strict=True)
+        return [name for name, size in sizes if size.isdecimal() and int(size) > MAX_BLOB_BYTES]
+
+    async def without(self, names: list[str], why: str, head: str) -> str:
         """A commit on the branch's head with the files of `head`, but for `names`, which stay as they were."""
         index = self._checkout.place.scratch / "index"
         index.unlink(missing_ok=True)
@@ -75,9 +86,7 @@ class Takeover:
             else:
                 await origin("update-index", "--force-remove", "--", name)
         tree = (await origin("write-tree")).strip()
-        message = (
-            f"Save unfinished work\n\nWithout what needs a person's yes: {named(names)}.\n\nDevFlow-Saved: unasked\n"
-        )
+        message = f"Save unfinished work\n\nWithout what {why}: {named(names)}.\n\nDevFlow-Saved: unasked\n"
         commit = await origin("commit-tree", tree, "-p", before, "-F", "-", stdin=message.encode())
         await origin("update-ref", "refs/devflow/turn", commit.strip())
         return commit.strip()

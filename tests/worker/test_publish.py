@@ -407,6 +407,21 @@ async def test_a_file_that_the_host_does_not_take_keeps_no_other_back(
     assert git(desk.bare, "show", f"{BRANCH}:README.md") == "one\n"
 
 
+async def test_what_an_agent_committed_and_the_host_does_not_take_is_not_rescued(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last resort is a commit without it: neither the file nor the agent's commits that hold it are pushed."""
+    monkeypatch.setattr("slackbot.worker.takeover.MAX_BLOB_BYTES", 1000)
+    (desk.files / "large file").write_text("x" * 1001)
+    (desk.files / ".devflow.yml").write_text("test: 'true'\n")
+    (desk.files / "mine.txt").write_text("mine\n")
+    head, _ = await desk.checkout.commit_leftovers(MESSAGE)
+    name = await desk.publisher.rescue(head)
+    assert sorted(git(desk.bare, "ls-tree", "--name-only", name).split()) == ["README.md", "hello.py", "mine.txt"]
+    assert "large file" in git(desk.bare, "log", "-1", "--format=%B", name)
+    assert git(desk.bare, "rev-list", "--count", f"{BRANCH}..{name}").strip() == "1"
+
+
 async def test_git_waits_at_no_fifo(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that git opens whatever they are: each would hold it for minutes."""
     monkeypatch.setattr("slackbot.worker.leftovers.STALLED_SECONDS", 0.05)
