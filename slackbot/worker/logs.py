@@ -1,7 +1,7 @@
 """The worker's log: one JSON object a line on stderr, without secrets, in the shape of the bot's (structlog).
 
-Written here and not by structlog, whose import takes as long as all else a worker needs to ask for its session. Also
-takes in what libraries log, one line each: the ACP library logs whole tracebacks with the message in them.
+Written here and not by structlog, whose import (with rich, where that is installed) would hold up a worker's first
+call. Also takes in what libraries log, one line each: the ACP library logs whole tracebacks with the message in them.
 """
 
 from __future__ import annotations
