@@ -28,6 +28,9 @@ log = structlog.get_logger()
 _MAX_TRIES = 3
 """An effect that is owed still after so many tries in one pass is left to the next one."""
 
+RENEW_SECONDS = 5.0
+"""Between two looks at the lease under which an effect is performed."""
+
 
 class NotYet(Exception):
     """The effect was performed, and what it leads to is not to be seen yet: look again soon."""
@@ -218,7 +221,7 @@ class Performing:
             first = (session_id, effect) in self._fresh
             self._fresh.pop((session_id, effect), None)
             try:
-                outcome = await self._performer.perform(effect, session, first=first)
+                outcome = await self._perform(effect, session, first=first)
             except NotYet:
                 tries[effect] = _MAX_TRIES
                 look_again_seconds = lane.back_off_seconds(self._retry_seconds * 0.2, 10.0, factor=1.9)
@@ -244,6 +247,28 @@ class Performing:
                 return min(300.0, delay)
             self._outages.worked(system_of(effect))
             await self._record(session, effect, outcome)
+
+    async def _perform(self, effect: Effect, session: Session, *, first: bool) -> ev.Event | None:
+        if not is_lasting(effect, session):
+            return await self._performer.perform(effect, session, first=first)
+        renewing = asyncio.create_task(self._renew(session.session_id), name=f"lease:{session.session_id}")
+        try:
+            return await self._performer.perform(effect, session, first=first)
+        finally:
+            renewing.cancel()
+
+    async def _renew(self, session_id: str) -> None:
+        """While an effect takes long (a busy channel, a system that does not answer) no other replica steps in."""
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                session = await self._sessions.load(session_id)
+                if session is None or not self._sealer.is_mine(session.lease):
+                    return
+                if not self._sealer.holds_lease(session):
+                    await self._sessions.take_lease(session)
+            except DevflowError as error:
+                log.info("lease_not_renewed", session_id=session_id, why=error.summary)
 
     async def _record(self, session: Session, effect: Effect, outcome: ev.Event | None) -> None:
         if isinstance(effect, ForgetSession):
