@@ -146,7 +146,7 @@ class FormDesk:
         after a crash (`StartRequest.request_id`).
         """
         language = await self._admission.language(user_id)
-        if not fields.prompt:
+        if not clean(fields.prompt or "").strip():
             return {action_ids.FORM_PROMPT: say(language, "form.no_prompt")}
         if not fields.repository:
             return {action_ids.FORM_REPOSITORY: say(language, "form.no_repository")}
