@@ -21,6 +21,7 @@ from slackbot.core.ports import Chat, Message, Metadata
 from slackbot.core.session import Session, Turn, TurnState
 from slackbot.late_doubles import LateDoubles
 from slackbot.own_messages import find_own, take_away
+from slackbot.performing import NotYet
 from slackbot.progress_board import ProgressBoard
 from slackbot.views.answer import answer, answer_metadata
 from slackbot.views.card import card, card_metadata
@@ -50,6 +51,10 @@ _REFRESHED = 3
 """So many answers are drawn again when the pull request opens; older ones are far up the thread."""
 
 
+class MarksPutOff(TemporaryError):
+    """The answer stands; its marks do not yet."""
+
+
 class ThreadWriter:
     """Every post may be tried again: `first` says that nobody can have tried before, so nothing is looked up."""
 
@@ -59,6 +64,8 @@ class ThreadWriter:
         self._doubles = LateDoubles(chat)
         self._marked: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._rid_of_hourglass: set[tuple[str, str]] = set()
+        self._no_marks_before = 0.0
+        self._unmarked_answers: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._attached: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._marking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._answering: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
@@ -108,6 +115,9 @@ class ThreadWriter:
         if known == mark:
             # Set before something else of the same answer failed: tried again, it goes on from there.
             return
+        now = asyncio.get_running_loop().time()
+        if now < self._no_marks_before:
+            raise TemporaryError("Slack asks to wait before the next mark.")
         try:
             await self._chat.add_reaction(channel_id, turn.prompt_ts, mark)
             may_wait = known == WAITS or (key not in self._rid_of_hourglass and _may_have_waited(session, turn))
@@ -115,6 +125,9 @@ class ThreadWriter:
                 await self._chat.remove_reaction(channel_id, turn.prompt_ts, stale)
                 if stale == WAITS:
                     self._rid_of_hourglass.add(key)
+        except TemporaryError as error:
+            self._no_marks_before = now + (error.retry_after_seconds or 0.0)
+            raise
         except PermanentError as error:
             # A missing scope or a full message costs the mark, never the answer.
             log.info("mark_refused", session_id=session.session_id, why=error.summary)
@@ -165,7 +178,12 @@ class ThreadWriter:
         turn = session.turn(effect.turn_id)
         if turn is None:
             return None
-        ts = await self.post_answer(session, turn, full_text=None, look_first=not first)
+        try:
+            ts = await self.post_answer(session, turn, full_text=None, look_first=not first)
+        except MarksPutOff as error:
+            # Reactions have a limit of their own, and the next answer does not wait for it.
+            log.info("marks_put_off", session_id=session.session_id, turn_id=turn.turn_id, why=error.summary)
+            raise NotYet from error
         undone = session.turn(turn.undoes) if turn.undoes and turn.commit_sha else None
         if undone is not None:
             await self._redraw_answers(session, [undone])
@@ -185,10 +203,15 @@ class ThreadWriter:
         about: dict[str, str | int] = {"turn_id": turn.turn_id}
         # A held answer may be brought by its worker and, the moment its task is gone, be owed as it is stored.
         look = look_first or turn.held
-        found = await self.find(session, metadata.event_type, about) if look else None
+        key = (session.session_id, turn.turn_id)
+        known_ts = self._unmarked_answers.get(key)
+        found = await self.find(session, metadata.event_type, about) if look and known_ts is None else None
         made = answer(session, turn, full_text=full_text)
-        ts = found.ts if found is not None else await self.post(session, made.view, metadata, again=look_first)
-        if turn.held and found is None:
+        if found is not None or known_ts is not None:
+            ts = found.ts if found is not None else known_ts or ""
+        else:
+            ts = await self.post(session, made.view, metadata, again=look_first)
+        if turn.held and found is None and known_ts is None:
             # Both may have posted, on two replicas: the first one stays.
             stays = await self.find(session, metadata.event_type, about)
             ts = stays.ts if stays is not None else ts
@@ -199,10 +222,25 @@ class ThreadWriter:
             self._attached[session.session_id, turn.turn_id] = None
             while len(self._attached) > _MAX_MARKS:
                 self._attached.popitem(last=False)
-        for told in (turn, *joined_with(session, turn)):
-            await self._mark_turn(session, told)
-        await self._board.clear(session, turn, look=look_first)
+        await self._mark_answered(session, turn, ts, look=look_first)
         return ts
+
+    async def _mark_answered(self, session: Session, turn: Turn, ts: str, *, look: bool) -> None:
+        """The last marks, and the end of the progress message, which does not wait for them."""
+        key, put_off = (session.session_id, turn.turn_id), None
+        try:
+            for told in (turn, *joined_with(session, turn)):
+                await self._mark_turn(session, told)
+        except TemporaryError as error:
+            put_off = error
+        await self._board.clear(session, turn, look=look and key not in self._unmarked_answers)
+        if put_off is None:
+            self._unmarked_answers.pop(key, None)
+            return
+        self._unmarked_answers[key] = ts
+        while len(self._unmarked_answers) > _MAX_MARKS:
+            self._unmarked_answers.popitem(last=False)
+        raise MarksPutOff(put_off.summary, put_off.remedy, retry_after_seconds=put_off.retry_after_seconds)
 
     async def post_notice(self, effect: fx.PostNotice, session: Session, *, first: bool) -> ev.Event | None:
         due = next((n for n in session.thread.notices if n.notice_id == effect.notice_id), None)

@@ -171,3 +171,26 @@ async def test_what_is_marked_is_not_marked_again_when_the_rest_of_an_answer_fai
     assert sorted(marked) == sorted([first, second])
     assert chat.checks == 3
     await world.close()
+
+
+async def test_answers_do_not_wait_for_marks_that_slack_puts_off(world: EngineWorld) -> None:
+    """Reactions have a limit of their own. Both answers stand at once; the marks follow when Slack takes them."""
+    engine = world.engine()
+    session_id = await world.begin(engine)
+    await world.runs(engine, session_id)
+    await world.works(engine, session_id)
+    await world.quiet(engine)
+    world.chat.fail("add_reaction", TemporaryError("Wait.", retry_after_seconds=0.05), times=10**6)
+    asked = []
+    for answer in ("first", "second"):
+        asked.append(await world.says(engine, session_id, answer))
+        await world.works(engine, session_id, response=answer)
+    await until(lambda: len(world.posts("devflow_answer")) == 3, "both answers", 20.0)
+    world.chat._failures.clear()
+
+    async def are_told() -> bool:
+        return all(turn.response_ts for turn in (await world.load(session_id)).history)
+
+    await until(are_told, "both are recorded", 20.0)
+    assert [world.chat.reactions("C1", ts) for ts in asked] == [{"white_check_mark"}] * 2
+    assert len(world.posts("devflow_answer")) == 3
