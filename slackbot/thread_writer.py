@@ -52,7 +52,7 @@ _REFRESHED = 3
 
 
 class MarksPutOff(TemporaryError):
-    """The answer stands; its marks do not yet."""
+    """The answer stands; its marks do not yet, or the progress message does still."""
 
 
 class ThreadWriter:
@@ -226,14 +226,17 @@ class ThreadWriter:
         return ts
 
     async def _mark_answered(self, session: Session, turn: Turn, ts: str, *, look: bool) -> None:
-        """The last marks, and the end of the progress message, which does not wait for them."""
+        """The last marks, and the end of the progress message; neither waits for the other."""
         key, put_off = (session.session_id, turn.turn_id), None
         try:
             for told in (turn, *joined_with(session, turn)):
                 await self._mark_turn(session, told)
         except TemporaryError as error:
             put_off = error
-        await self._board.clear(session, turn, look=look and key not in self._unmarked_answers)
+        try:
+            await self._board.clear(session, turn, look=look or key in self._unmarked_answers)
+        except TemporaryError as error:
+            put_off = error
         if put_off is None:
             self._unmarked_answers.pop(key, None)
             return

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from slackbot.core.errors import PermanentError
+from slackbot.core.errors import PermanentError, TemporaryError
 from slackbot.core.item import to_item
 from slackbot.core.ports import Blocks
 from slackbot.core.values import replace
@@ -55,6 +55,29 @@ async def test_an_answer_is_told_whatever_else_is_refused(world: EngineWorld, me
     await world.says(engine, session_id, "and this")
     await world.works(engine, session_id, response="second")
     await _told(world, engine, session_id, "second")
+
+
+async def test_the_next_answer_does_not_wait_for_a_progress_message_to_go(world: EngineWorld) -> None:
+    """Slack counts deletions for themselves, too; the message goes once it takes one."""
+    performer: Any = world.performer()
+    engine = world.engine(performer)
+    session_id = await world.begin(engine)
+    session = await world.runs(engine, session_id)
+    turn, thread = session.history[0], session.thread
+    ts = await world.chat.post_message(
+        "C1", text="Working", thread_ts=thread.thread_ts, metadata=progress_metadata(session, turn)
+    )
+    performer._writer._board.note_handle(session, turn.turn_id, ts, reports=1)
+    world.chat.fail("delete_message", TemporaryError("Wait.", retry_after_seconds=60.0))
+    await world.works(engine, session_id, response="first")
+    await world.says(engine, session_id, "and this")
+    await world.works(engine, session_id, response="second")
+    await _told(world, engine, session_id, "second")
+
+    async def is_gone() -> bool:
+        return ("C1", ts) not in world.chat.messages and bool((await world.load(session_id)).history[0].response_ts)
+
+    await until(is_gone, "the progress message went", 20.0)
 
 
 async def test_a_progress_message_that_may_not_be_deleted_says_that_it_is_over(world: EngineWorld) -> None:
