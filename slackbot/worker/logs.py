@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 
@@ -44,10 +44,19 @@ class Log:
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         line = {**self._everywhere, **fields, "event": event, "level": level, "timestamp": at}
-        shown = {name: self._redact(value) if isinstance(value, str) else value for name, value in line.items()}
-        # In one write: threads log, too. Whatever is no JSON is shown as Python shows it.
-        sys.stderr.write(json.dumps(shown, default=lambda value: self._redact(repr(value))) + "\n")
+        # In one write: threads log, too.
+        sys.stderr.write(json.dumps(self._shown(line)) + "\n")
         sys.stderr.flush()
+
+    def _shown(self, value: object) -> object:
+        """Without secrets, at any depth; whatever is no JSON as Python shows it."""
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, Mapping):
+            return {self._redact(str(name)): self._shown(each) for name, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._shown(each) for each in value]
+        return self._redact(value if isinstance(value, str) else repr(value))
 
 
 class _FromLibraries(logging.Handler):

@@ -11,7 +11,8 @@ import logging
 from pathlib import Path
 from slackbot.worker.logs import log
 log.configure(lambda text: text.replace("known-secret", "***"), session_id="s1")
-log.info("a_thing", text="with known-secret in it", path=Path("/of/known-secret"), count=2, none=None)
+log.info("a_thing", text="with known-secret in it", path=Path("/of/known-secret"), count=2, none=None,
+         deep=["known-secret", {"a": ("known-secret", 1.5)}])
 try:
     raise ValueError("known-secret \\ud800")
 except ValueError:
@@ -29,7 +30,7 @@ def test_lines() -> None:
     assert thing.pop("timestamp").endswith("Z")
     assert thing == {
         "event": "a_thing", "level": "info", "session_id": "s1", "text": "with *** in it", "count": 2, "none": None,
-        "path": "PosixPath('/of/***')",
+        "path": "PosixPath('/of/***')", "deep": ["***", {"a": ["***", 1.5]}],
     }  # fmt: skip
     assert (broke["event"], broke["level"], broke["turn_id"]) == ("it_broke", "error", "T:1")
     assert broke["exception"].startswith("Traceback (most recent call last):")
