@@ -122,15 +122,15 @@ class Performer:
         return channel.is_shared_outside
 
     def owes_marks(self, session: Session) -> bool:
-        return self._writer.owes_marks(session)
+        return self._writer.marks.are_owed(session)
 
     async def mark(self, session: Session) -> frozenset[str]:
         """Eyes on every prompt that is stored and not ended; the turns so marked."""
-        return await self._writer.mark(session)
+        return await self._writer.marks.mark(session)
 
     async def mark_over(self, session: Session, turn_ids: frozenset[str]) -> None:
-        """The last mark on those that ended while they were marked; see `ThreadWriter.mark_over`."""
-        await self._writer.mark_over(session, turn_ids)
+        """The last mark on those that ended while they were marked; see `PromptMarks.mark_over`."""
+        await self._writer.marks.mark_over(session, turn_ids)
 
     async def post_answer(self, session: Session, turn: Turn, *, full_text: str | None, look_first: bool) -> str:
         """An answer ahead of its being stored; see `ThreadWriter.post_answer`."""

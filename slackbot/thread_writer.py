@@ -1,4 +1,4 @@
-"""What DevFlow writes into a session's thread: the card, answers, notices, and the marks on prompts.
+"""What DevFlow writes into a session's thread: the card, answers, notices, and warnings.
 
 Called by the performer, and by the gateway's desk for answers too long to store. Posts carry metadata by which they
 are found again; texts come from views; the chat port takes them.
@@ -18,11 +18,12 @@ from slackbot.core import events as ev
 from slackbot.core.errors import NotFound, PermanentError, TemporaryError, ThreadUnreachable
 from slackbot.core.joined_turns import joined_with
 from slackbot.core.ports import Chat, Message, Metadata
-from slackbot.core.session import Session, Turn, TurnState
+from slackbot.core.session import Session, Turn
 from slackbot.late_doubles import LateDoubles
 from slackbot.own_messages import find_own, take_away
 from slackbot.performing import NotYet
 from slackbot.progress_board import ProgressBoard
+from slackbot.prompt_marks import PromptMarks
 from slackbot.views.answer import answer, answer_metadata
 from slackbot.views.card import card, card_metadata
 from slackbot.views.forget import FORGOTTEN_EVENT_TYPE, forgotten_card
@@ -33,19 +34,7 @@ from slackbot.views.warning import WARNING_EVENT_TYPE, warning, warning_metadata
 
 log = structlog.get_logger()
 
-MARKS = {
-    TurnState.QUEUED: "eyes",
-    TurnState.WORKING: "eyes",
-    TurnState.ANSWERED: "white_check_mark",
-    TurnState.FAILED: "x",
-    TurnState.CANCELLED: "octagonal_sign",
-}
-"""The reaction on a prompt, by the state of its turn."""
-
-WAITS = "hourglass_flowing_sand"
-"""The reaction on a prompt that waits behind one that is in work; it gives way to the eyes."""
-
-_MAX_MARKS = 20_000
+_MAX_REMEMBERED = 20_000
 
 _REFRESHED = 3
 """So many answers are drawn again when the pull request opens; older ones are far up the thread."""
@@ -62,80 +51,10 @@ class ThreadWriter:
         self._chat = chat
         self._board = board
         self._doubles = LateDoubles(chat)
-        self._marked: OrderedDict[tuple[str, str], str] = OrderedDict()
-        self._rid_of_hourglass: set[tuple[str, str]] = set()
-        self._no_marks_before = 0.0
+        self.marks = PromptMarks(chat)
         self._unmarked_answers: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._attached: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._marking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._answering: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
-
-    # ----------------------------------------------------------------------------------- marks
-
-    def owes_marks(self, session: Session) -> bool:
-        return session.thread.lost is None and any(True for _ in self._unmarked(session))
-
-    async def mark(self, session: Session) -> frozenset[str]:
-        """Eyes on every prompt that is stored and not ended; harmless where they are already. The turns so marked."""
-        unmarked = self._unmarked(session)
-        for turn in unmarked:
-            await self._mark_turn(session, turn)
-        return frozenset(turn.turn_id for turn in unmarked)
-
-    async def mark_over(self, session: Session, turn_ids: frozenset[str]) -> None:
-        """Right after `mark`: those of its turns that ended meanwhile, by way of another process, get their last mark.
-
-        Else the eyes, or the hourglass, may have come after that process took them away.
-        """
-        for turn in session.history:
-            if turn.turn_id in turn_ids and turn.state.is_ended:
-                await self._mark_turn(session, turn)
-
-    def _unmarked(self, session: Session) -> list[Turn]:
-        return [
-            turn
-            for turn in session.history
-            if not turn.state.is_ended
-            and turn.prompt_ts is not None
-            and self._marked.get((session.session_id, turn.turn_id)) != mark_of(session, turn)
-        ]
-
-    async def _mark_turn(self, session: Session, turn: Turn) -> None:
-        # An answer that the worker brings is posted beside what this session is owed: their marks must not cross.
-        async with self._marking.setdefault(session.session_id, asyncio.Lock()):
-            await self._mark_alone(session, turn)
-
-    async def _mark_alone(self, session: Session, turn: Turn) -> None:
-        key = (session.session_id, turn.turn_id)
-        known = self._marked.get(key)
-        channel_id, mark = session.thread.channel_id, mark_of(session, turn)
-        # What was read of the session may be older than what is marked; a mark never goes back.
-        if turn.prompt_ts is None or _rank(known) > _rank(mark) or _is_run_again(session, turn):
-            return
-        if known == mark:
-            # Set before something else of the same answer failed: tried again, it goes on from there.
-            return
-        now = asyncio.get_running_loop().time()
-        if now < self._no_marks_before:
-            raise TemporaryError("Slack asks to wait before the next mark.")
-        try:
-            await self._chat.add_reaction(channel_id, turn.prompt_ts, mark)
-            may_wait = known == WAITS or (key not in self._rid_of_hourglass and _may_have_waited(session, turn))
-            for stale in sorted(_stale_marks(session, turn, may_wait=may_wait)):
-                await self._chat.remove_reaction(channel_id, turn.prompt_ts, stale)
-                if stale == WAITS:
-                    self._rid_of_hourglass.add(key)
-        except TemporaryError as error:
-            self._no_marks_before = now + (error.retry_after_seconds or 0.0)
-            raise
-        except PermanentError as error:
-            # A missing scope or a full message costs the mark, never the answer.
-            log.info("mark_refused", session_id=session.session_id, why=error.summary)
-        self._marked[key] = mark
-        while len(self._marked) > _MAX_MARKS:
-            self._rid_of_hourglass.discard(self._marked.popitem(last=False)[0])
-
-    # ---------------------------------------------------------------------------------- thread
 
     async def update_card(self, effect: fx.UpdateCard, session: Session, *, first: bool) -> ev.Event | None:
         # What waits is shown there as well.
@@ -220,7 +139,7 @@ class ThreadWriter:
             title = say(session.language, "answer.file_title")
             await self._attach(session, "answer.md", title, made.overflow)
             self._attached[session.session_id, turn.turn_id] = None
-            while len(self._attached) > _MAX_MARKS:
+            while len(self._attached) > _MAX_REMEMBERED:
                 self._attached.popitem(last=False)
         await self._mark_answered(session, turn, ts, look=look_first)
         return ts
@@ -230,7 +149,7 @@ class ThreadWriter:
         key, put_off = (session.session_id, turn.turn_id), None
         try:
             for told in (turn, *joined_with(session, turn)):
-                await self._mark_turn(session, told)
+                await self.marks.mark_turn(session, told)
         except TemporaryError as error:
             put_off = error
         try:
@@ -241,7 +160,7 @@ class ThreadWriter:
             self._unmarked_answers.pop(key, None)
             return
         self._unmarked_answers[key] = ts
-        while len(self._unmarked_answers) > _MAX_MARKS:
+        while len(self._unmarked_answers) > _MAX_REMEMBERED:
             self._unmarked_answers.popitem(last=False)
         raise MarksPutOff(put_off.summary, put_off.remedy, retry_after_seconds=put_off.retry_after_seconds)
 
@@ -254,7 +173,7 @@ class ThreadWriter:
         ts = found.ts if found else await self.post(session, notice(session, due), metadata, again=not first)
         for turn in session.history:
             if turn.told_by == due.notice_id:
-                await self._mark_turn(session, turn)
+                await self.marks.mark_turn(session, turn)
                 # In work when the session ended: which process showed its progress is not known here.
                 await self._board.clear(session, turn, look=not first or turn.claimed_at is not None)
         return ev.NoticePosted(notice_id=due.notice_id, ts=ts)
@@ -357,52 +276,6 @@ class ThreadWriter:
             log.info("double_deleted", session_id=session.session_id, message_ts=double.ts)
             await take_away(self._chat, session, double.ts)
         return matching[0] if matching else None
-
-
-def mark_of(session: Session, turn: Turn) -> str:
-    """The reaction that a prompt is to carry now."""
-    waits = turn.state is TurnState.QUEUED and session.working_turn is not None
-    return WAITS if waits else MARKS[turn.state]
-
-
-def _rank(mark: str | None) -> int:
-    """Marks come in this order: none, the hourglass, the eyes, how it ended."""
-    order = (None, WAITS, MARKS[TurnState.QUEUED])
-    return order.index(mark) if mark in order else len(order)
-
-
-def _stale_marks(session: Session, turn: Turn, *, may_wait: bool) -> set[str]:
-    """Marks that the prompt's message may still carry: what it had before, and how an earlier try of it ended.
-
-    `may_wait`: it may carry the hourglass, which another process, or this one before it died, has set.
-    """
-    mark = mark_of(session, turn)
-    stale = {MARKS[other.state] for other in session.history if other.prompt_ts == turn.prompt_ts}
-    if turn.state.is_ended:
-        stale.add(MARKS[TurnState.QUEUED])
-    if may_wait:
-        stale.add(WAITS)
-    return stale - {mark}
-
-
-def _may_have_waited(session: Session, turn: Turn) -> bool:
-    """Whether anything else was in work between the prompt and its turn; seconds are all that is stored of it."""
-    if turn.claimed_at is None and turn.state.is_ended:
-        return True
-    work = turn.joined_to or turn.turn_id
-    return any(
-        other.claimed_at is not None
-        and (turn.claimed_at is None or other.claimed_at <= turn.claimed_at)
-        and (other.responded_at is None or other.responded_at >= turn.prompted_at)
-        for other in session.history
-        if (other.joined_to or other.turn_id) != work
-    )
-
-
-def _is_run_again(session: Session, turn: Turn) -> bool:
-    """Whether a later turn has the same prompt: the mark on its message is that one's."""
-    latest = next((each for each in reversed(session.history) if each.prompt_ts == turn.prompt_ts), turn)
-    return latest.turn_id != turn.turn_id
 
 
 def _payload(message: Message) -> dict[str, object]:

@@ -7,7 +7,7 @@ import asyncio
 from slackbot.core import events as ev
 from slackbot.core.errors import TemporaryError
 from slackbot.core.session import TurnState
-from slackbot.thread_writer import MARKS, WAITS
+from slackbot.prompt_marks import MARKS, WAITS
 from tests.engine.engine_world import LIMITS, EngineWorld, until
 from tests.fakes.chat import FakeChat
 

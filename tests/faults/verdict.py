@@ -12,8 +12,8 @@ from typing import Any
 
 from slackbot.core.item import from_item
 from slackbot.core.session import TurnState
+from slackbot.prompt_marks import MARKS
 from slackbot.sandbox.github.git_commands import GitRepository
-from slackbot.thread_writer import MARKS
 from slackbot.views.card import card
 from slackbot.worker.danger import danger_of
 from slackbot.worker.shell_words import NOT_ALLOWED
