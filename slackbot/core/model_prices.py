@@ -30,6 +30,19 @@ class Price:
     proportion), and the output `long_output`."""
     long_input: float | None = None
     long_output: float | None = None
+    cached_write_1h: float | None = None
+    """What is kept for an hour. None = twice `input`, as Anthropic's, where `cached_write` has a price of its own.
+    https://docs.claude.com/en/docs/build-with-claude/prompt-caching#pricing"""
+
+    @property
+    def written(self) -> float:
+        return self.input if self.cached_write is None else self.cached_write
+
+    @property
+    def written_1h(self) -> float:
+        if self.cached_write_1h is not None:
+            return self.cached_write_1h
+        return self.input if self.cached_write is None else 2 * self.input
 
 
 Prices = Mapping[str, Price]
@@ -141,11 +154,13 @@ def with_cost(counted: Counted, model: str, own: Prices | None = None) -> dict[s
         counted.get(f"{name}_tokens", 0) for name in ("input", "cached_read", "cached_write", "output")
     )
     is_long = price.long_after is not None and asked + read + written > price.long_after
+    hour = min(counted.get("cached_write_1h_tokens", 0), written)
     factor = price.long_input / price.input if is_long and price.long_input is not None and price.input else 1.0
     cost = factor * (
         asked * price.input
         + read * (price.input if price.cached_read is None else price.cached_read)
-        + written * (price.input if price.cached_write is None else price.cached_write)
+        + (written - hour) * price.written
+        + hour * price.written_1h
     ) + said * (price.long_output if is_long and price.long_output is not None else price.output)
     return {**counted, "cost_microdollars": round(cost)} if round(cost) else dict(counted)
 

@@ -111,6 +111,7 @@ def read_anthropic(answer: Mapping[str, Any], usage: dict[str, int]) -> str | No
     _set(usage, "output_tokens", told.get("output_tokens"))
     _set(usage, "cached_read_tokens", told.get("cache_read_input_tokens"))
     _set(usage, "cached_write_tokens", told.get("cache_creation_input_tokens"))
+    _set(usage, "cached_write_1h_tokens", _map(told.get("cache_creation")).get("ephemeral_1h_input_tokens"))
     return _text(message.get("model"))
 
 

@@ -16,8 +16,9 @@ Counted = Mapping[str, int]
 0 is absent. `input_tokens` are those that no cache served, as Anthropic counts them."""
 
 TOKENS = ("input_tokens", "output_tokens", "cached_read_tokens", "cached_write_tokens")
-COUNTS = (*TOKENS, "calls", "unpriced_calls", "estimated_calls", "cost_microdollars")
-"""`unpriced_calls`: calls of models whose price is not known, so that their cost is not in `cost_microdollars`.
+COUNTS = (*TOKENS, "cached_write_1h_tokens", "calls", "unpriced_calls", "estimated_calls", "cost_microdollars")
+"""`cached_write_1h_tokens`: those of `cached_write_tokens` that are kept for an hour and cost more.
+`unpriced_calls`: calls of models whose price is not known, so that their cost is not in `cost_microdollars`.
 `estimated_calls`: calls that broke off before the provider told their usage, counted by their size."""
 
 MAX_MODELS = 12

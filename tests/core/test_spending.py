@@ -6,6 +6,8 @@ import pytest
 
 from slackbot.core import events as ev
 from slackbot.core.item import from_item, to_item
+from slackbot.core.model_prices import Price, with_cost
+from slackbot.core.model_usage import Meter, read_anthropic
 from slackbot.core.session import Session, TurnState
 from slackbot.core.spending import MAX_MODELS, Scope, SpendingLimits, add, add_model, parse_limits, reached, tokens_of
 from tests.core.builders import stopped, tell, working
@@ -95,6 +97,30 @@ def test_tokens_have_limits_of_their_own() -> None:
     (found,) = reached(LIMITS, Scope.SESSION, {"input_tokens": 3_000, "cached_read_tokens": 1_000})
     assert (found.unit, found.percent, found.used) == ("tokens", 80, 4_000)
     assert tokens_of({"input_tokens": 1, "output_tokens": 2, "calls": 9}) == 3
+
+
+def test_what_a_cache_keeps_for_an_hour_costs_twice_the_input_and_is_counted_once() -> None:
+    begun = (
+        b'event: message_start\ndata: {"type": "message_start", "message": {"model": "claude-sonnet-4-6", "usage": '
+        b'{"input_tokens": 10, "cache_creation_input_tokens": 1000, "cache_read_input_tokens": 0, "cache_creation": '
+        b'{"ephemeral_5m_input_tokens": 400, "ephemeral_1h_input_tokens": 600}, "output_tokens": 1}}}\n\n'
+    )
+    ended = b'event: message_delta\ndata: {"type": "message_delta", "usage": {"output_tokens": 20}}\n\n'
+    meter = Meter(read_anthropic, is_stream=True, request_bytes=lambda: 0)
+    meter.feed(begun + ended)
+    meter.end()
+    counted = with_cost(meter.counted(), meter.model)
+    assert counted["cached_write_tokens"] == 1000
+    assert counted["cached_write_1h_tokens"] == 600
+    assert tokens_of(counted) == 1030
+    assert counted["cost_microdollars"] == 3 * 10 + 3.75 * 400 + 6 * 600 + 15 * 20
+
+    own = {meter.model: Price(3, 15, cached_write=3.75, cached_write_1h=5)}
+    assert with_cost(meter.counted(), meter.model, own)["cost_microdollars"] == 30 + 1500 + 3000 + 300
+    plain = {meter.model: Price(3, 15)}
+    assert with_cost(meter.counted(), meter.model, plain)["cost_microdollars"] == 3 * 1010 + 300
+    no_detail = {"cached_write_tokens": 1000, "cached_write_1h_tokens": 2000}
+    assert with_cost(no_detail, meter.model)["cost_microdollars"] == 6 * 1000, "never more than was written"
 
 
 def test_many_models_stay_bounded() -> None:
