@@ -27,7 +27,6 @@ _UNREACHABLE: dict[str, tuple[str, str]] = {
     "is_archived": ("the channel is archived", "Unarchive the channel, or start a session in another one."),
     "not_in_channel": ("DevFlow is not a member of the channel", _INVITE),
     "is_inactive": ("the channel is frozen", "Start a session in another channel."),
-    "account_inactive": ("the app was removed from the workspace, or the workspace is gone", _REINSTALL),
     "team_not_found": ("the workspace is gone", ""),
     "thread_not_found": ("the thread was deleted", "Start a new session."),
     "thread_locked": ("the thread is locked", "Unlock the thread, or start a new session."),
@@ -43,12 +42,20 @@ _UNREACHABLE: dict[str, tuple[str, str]] = {
     ),
 }
 
-_PERMANENT: dict[str, tuple[str, str]] = {
+# It is the bot that Slack refuses, not the thread: somebody rotates the token, say, and gives DevFlow the new one soon.
+_TOKEN_REFUSED: dict[str, tuple[str, str]] = {
+    "account_inactive": ("the app was removed from the workspace, or the workspace is gone", _REINSTALL),
     "token_revoked": ("the bot token was revoked", _REINSTALL),
     "token_expired": ("the bot token has expired", _REINSTALL),
     "invalid_auth": ("the token is not valid", _CHECK_SETTING),
     "not_authed": ("no token was sent", _CHECK_SETTING),
     "not_allowed_token_type": ("this kind of token is not allowed for the call", _CHECK_SETTING),
+}
+
+_ASKED_AT_START = frozenset({"auth.test", "apps.connections.open"})
+"""A start with a token that is refused ends with a sentence; later calls are tried again until a good one is there."""
+
+_PERMANENT: dict[str, tuple[str, str]] = {
     "restricted_action": (
         "a setting of the workspace forbids it",
         "Ask an administrator of the workspace to allow the app to post here.",
@@ -157,9 +164,15 @@ def _refusal(error: SlackApiError, method: str) -> DevflowError:
         return ThreadUnreachable(f"Slack refused {method}: {reason} ({code}).", remedy)
     if code in _NOT_FOUND:
         return NotFound(f"Slack refused {method}: {_NOT_FOUND[code]} ({code}).")
+    if code in _TOKEN_REFUSED:
+        reason, remedy = _TOKEN_REFUSED[code]
+        kind = PermanentError if method in _ASKED_AT_START else TemporaryError
+        return kind(f"Slack refused {method}: {reason} ({code}).", remedy)
     if code == "missing_scope":
         needed = _answer(error).get("needed") or "a scope that the app does not have"
-        return PermanentError(
+        # Without `chat:write` nothing can be told in any thread; what another scope is for can be done without.
+        kind = TemporaryError if method.startswith("chat.") else PermanentError
+        return kind(
             f"Slack refused {method}: the app lacks the scope {needed} (missing_scope).",
             f"Add {needed} on the app's page OAuth & Permissions and install the app again.",
         )

@@ -86,20 +86,52 @@ async def test_a_thread_whose_first_message_is_deleted(world: BotWorld) -> None:
 
 
 async def test_the_app_is_uninstalled_in_mid_session(world: BotWorld) -> None:
-    """Slack refuses every call from then on; nothing is left running, whether the news of it comes through or not."""
-    (_, told), (_, untold) = await at_work(world), await at_work(world)
-    worker = await untold.worker(ready=False)
-    gone = Fault(error="account_inactive")
-    world.slack.fault = lambda method, _: gone if method.startswith(("chat.", "reactions.")) else None
+    """Slack refuses every call from then on; the news of it leaves nothing running, and nothing to be told."""
+    (_, idle), (_, working) = await at_work(world), await at_work(world)
+    worker = await working.worker(ready=False)
+    refused = refuse_token(world, "account_inactive")
     try:
         await worker.works()
-        await until(lambda: untold.item()["status"] == "stopped", "over, by the post that was refused")
+        await until(lambda: "chat.postMessage" in refused, "an answer that is refused")
         world.slack.workspace.send({"type": "app_uninstalled"}, None)
-        await is_over(told, "failure")
-        assert "uninstalled" in told.item()["slack"]["lost"]
+        await is_over(idle, "failure")
+        item = await working.is_("stopped")
+        await until(lambda: all(task.stop_code for task in of(working)), "the task is stopped")
+        assert all("uninstalled" in thread["slack"]["lost"] for thread in (item, idle.item()))
     finally:
         world.slack.fault = None
-    await untold.is_settled()
+
+
+async def test_a_token_that_is_changed_in_mid_session_ends_nothing(world: BotWorld) -> None:
+    """The old one is refused for a while: it is no fault of the thread. The answer follows when one is good again."""
+    ada, thread = await at_work(world)
+    worker = await thread.worker(ready=False)
+    refused = refuse_token(world, "token_revoked")
+    try:
+        await worker.works()
+        await until(lambda: "chat.postMessage" in refused, "an answer that is refused")
+    finally:
+        world.slack.fault = None
+    await thread.turn(1, "answered")
+    item = thread.item()
+    assert (item["status"], item["slack"].get("lost")) == ("running", None)
+    await ada.says(thread, "echo again")
+    assert (await worker.works())["prompt"] == "echo again"
+    await thread.turn(2, "answered")
+
+
+def refuse_token(world: BotWorld, error: str) -> list[str]:
+    """Slack refuses the token of whatever tells something, until the fault is taken away; the methods refused."""
+    refused: list[str] = []
+
+    def fault(method: str, _: object) -> Fault | None:
+        if not method.startswith(("chat.", "reactions.")):
+            return None
+        refused.append(method)
+        return Fault(error=error)
+
+    world.slack.fault = fault
+    return refused
 
 
 @pytest.mark.parametrize(
