@@ -51,6 +51,9 @@ def observe(
     """
     if state.looked_at is not None and looked_at < state.looked_at:
         return state, ()
+    if state.state == "merged" and snapshot.state != "merged":
+        # Begun before it was merged from the thread: what is merged stays so.
+        return state, ()
     picture = draw(snapshot, state.seen)
     seen = replace(state, node_id=snapshot.node_id or state.node_id, state=snapshot.state, picture=picture.as_map())
     if snapshot.state == "open":

@@ -194,3 +194,16 @@ def test_a_card_that_is_moved_while_it_is_posted() -> None:
     assert removals == [f"{T0}.910000", "9.1"]
     session = tell(session, *(ev.OldCardRemoved(ts) for ts in removals))
     assert session.pull_request.old_cards == ()
+
+
+def test_a_look_from_before_the_merge_does_not_open_it_again() -> None:
+    """Merged from the thread while a look was under way: GitHub opens no merged pull request again."""
+    asked = {"action": "merge", "request_id": "press", "user_id": "U1", "at": T0}
+    session = replace(SESSION, pull_request=replace(SESSION.pull_request, asked=(asked,)))
+    session = tell(session, ev.PullRequestActDone("press", "merge", merged_sha="a" * 40))
+    assert session.pull_request.state == "merged"
+    late, after = a_snapshot(number=session.pr_number), a_snapshot(number=session.pr_number, state="merged")
+    for number, snapshot in enumerate((late, after)):
+        session = tell(session, ev.PullRequestObserved(snapshot, (T0 + number) * 1000))
+        assert session.pull_request.state == "merged"
+    assert [one.kind for one in session.thread.notices].count("pull_request_merged") == 1
