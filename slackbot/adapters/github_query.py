@@ -33,12 +33,24 @@ fragment Pull on PullRequest {
   latestOpinionatedReviews(last: 20) { nodes { ...Opinion } }
   reviews(last: 10) { nodes { ...Opinion } }
   comments(last: 10) { nodes { fullDatabaseId authorAssociation body url createdAt author { __typename login } } }
-  reviewThreads(last: $threads) { nodes { id isResolved path line comments(first: 10) { nodes {
-    fullDatabaseId authorAssociation body url createdAt author { __typename login }
-  } } } }
+  reviewThreads(last: $threads) { nodes { id isResolved path line ...Said } }
+}
+fragment Remark on PullRequestReviewComment {
+  fullDatabaseId authorAssociation body url createdAt author { __typename login }
 }
 fragment Opinion on PullRequestReview {
   fullDatabaseId state body url submittedAt authorAssociation author { __typename login }
+}
+"""
+# Who has the last word says whether a thread is open; each connection more costs a look some 15 points.
+_LAST_WORDS = """
+fragment Said on PullRequestReviewThread { comments(last: 10) { nodes { ...Remark } } }
+"""
+# A reply goes to the first comment, and those that a thread got already are its last.
+_FIRST_AND_LAST_WORDS = """
+fragment Said on PullRequestReviewThread {
+  comments(first: 10) { nodes { ...Remark } }
+  latest: comments(last: 30) { nodes { ...Remark } }
 }
 """
 LOOK = (
@@ -49,6 +61,7 @@ query PullRequests($ids: [ID!]!, $threads: Int!) {
 }
 """
     + _PULL
+    + _LAST_WORDS
 )
 ONE = (
     """
@@ -58,6 +71,7 @@ query PullRequest($owner: String!, $name: String!, $number: Int!, $threads: Int!
 }
 """
     + _PULL
+    + _FIRST_AND_LAST_WORDS
 )
 READY = """
 mutation ReadyForReview($pullRequestId: ID!) {
@@ -119,7 +133,7 @@ def snapshot(pull: Json) -> PullRequestSnapshot:
                 is_resolved=bool(node["isResolved"]),
                 path=str(node["path"]),
                 line=int(node["line"]) if node.get("line") is not None else None,
-                comments=tuple(_comment(one) for one in _nodes(node.get("comments"))),
+                comments=_comments(node),
             )
             for node in _nodes(pull.get("reviewThreads"))
         ),
@@ -202,6 +216,12 @@ def _review(node: Json) -> Review | None:
         submitted_at=unix_seconds(node["submittedAt"]),
         author_association=str(node["authorAssociation"]).lower(),
     )
+
+
+def _comments(thread: Json) -> tuple[ReviewComment, ...]:
+    """Of a thread, oldest first; what lies between its first and its last ones is left out."""
+    nodes = [*_nodes(thread.get("comments")), *_nodes(thread.get("latest"))]
+    return tuple({one.comment_id: one for one in map(_comment, nodes)}.values())
 
 
 def _comment(node: Json) -> ReviewComment:

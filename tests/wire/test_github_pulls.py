@@ -261,3 +261,18 @@ def test_where_graphql_git_and_links_are(api_url: str, host: str) -> None:
     graphql = code_host._github.app().requester.graphql_url
     expected = f"https://{host}/api/graphql" if "/api/v3" in api_url else f"{api_url}/graphql"
     assert graphql == expected
+
+
+async def test_the_last_word_of_a_long_thread_is_seen(hub: Hub) -> None:
+    """Else a thread that DevFlow has answered stays open for ever, and is answered again after every crash."""
+    reviewing = hub.stand_in.reviewing
+    first = reviewing.comment_on_line(hub.row, hub.pull, "ada", "cart.py", 1, "comment 0")
+    for number in range(1, 45):
+        reviewing.reply(hub.row, hub.pull, "ada", first.id, f"comment {number}")
+    await hub.code_host.reply_to_review_comment(hub.shop, 1, first.id, "Done.")
+    (thread,) = (await hub.look()).threads
+    assert thread.comments[-1].body == "Done."
+    (thread,) = (await hub.code_host.get_pull_request_snapshot(hub.shop, 1)).threads
+    assert (thread.comments[0].comment_id, thread.comments[-1].body) == (first.id, "Done.")
+    said = [one.body for one in thread.comments]
+    assert said == [f"comment {number}" for number in (*range(10), *range(16, 45))] + ["Done."]
