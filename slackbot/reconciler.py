@@ -31,6 +31,9 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.
 
 _BATCH = 100
 
+_FAILURES = 3
+"""So many batches on end that cannot be described end a look."""
+
 
 class Reconciler:
     """`interval_seconds` between passes; `orphan_seconds` between the two looks at a task without a session."""
@@ -60,6 +63,7 @@ class Reconciler:
         self._last_seen: dict[str, TaskObservation] = {}
         self._orphans: dict[str, float] = {}
         self._outages: set[str] = set()
+        self._next_batch = 0
         self._starting: set[str] = set()
         self._is_rescued = False
 
@@ -161,15 +165,35 @@ class Reconciler:
         await self._describe(arns)
 
     async def _describe(self, arns: dict[str, tuple[str, int]]) -> None:
-        """Tells sessions what is new of their tasks; `arns`: task_arn -> session_id and launch."""
+        """Tells sessions what is new of their tasks; `arns`: task_arn -> session_id and launch.
+
+        Raises the last failure, after the other batches were looked at all the same. Several failures on end are an
+        outage: each would cost its time-outs, so the next look goes on behind them.
+        """
         listed = list(arns)
-        for start in range(0, len(listed), _BATCH):
-            for arn, task in (await self._tasks.describe_tasks(listed[start : start + _BATCH])).items():
+        batches = [listed[start : start + _BATCH] for start in range(0, len(listed), _BATCH)]
+        failure: DevflowError | None = None
+        failures = 0
+        begin = self._next_batch if self._next_batch < len(batches) else 0
+        self._next_batch = 0
+        for number, batch in enumerate(batches[begin:] + batches[:begin], begin):
+            try:
+                described = await self._tasks.describe_tasks(batch)
+            except DevflowError as error:
+                failure, failures = error, failures + 1
+                if failures == _FAILURES:
+                    self._next_batch = (number + 1) % len(batches)
+                    break
+                continue
+            failures = 0
+            for arn, task in described.items():
                 session_id, launch = arns[arn]
                 # MISSING is told again each time: whether it counts depends on how long ago the launch was.
                 is_news = self._last_seen.get(arn) != task or task.last_status == "MISSING"
                 if is_news and await self._tell(session_id, ev.TaskObserved(launch=launch, task=task)):
                     self._last_seen[arn] = task
+        if failure is not None:
+            raise failure
 
     async def _stop_orphans(self) -> None:
         """A task whose session is gone, is over, or has a newer launch must not run on."""

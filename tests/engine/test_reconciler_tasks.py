@@ -225,6 +225,32 @@ async def test_tasks_are_described_by_the_hundred(world: World) -> None:
     assert world.tasks.calls["describe_tasks"] == 2
 
 
+async def test_a_batch_that_fails_does_not_keep_the_others_from_being_looked_at(world: World) -> None:
+    """Once, or in each pass; where nothing works a pass asks three times, and the next one goes on behind them."""
+    for number in range(401):
+        await world.live(number)
+    asked: list[str] = []
+    fails: set[int] = {0, 2}
+
+    async def describe(task_arns: Sequence[str]) -> dict[str, TaskObservation]:
+        asked.append(task_arns[0])
+        if len(asked) - 1 in fails:
+            raise TemporaryError("ECS does not answer.")
+        return await real(task_arns)
+
+    real, world.tasks.describe_tasks = world.tasks.describe_tasks, describe  # type: ignore[method-assign]
+    await world.pass_at(0)
+    batches = asked[:]
+    assert len(set(batches)) == 5
+    assert len(world.reconciler._last_seen) == 201
+    fails = set(range(5, 8))
+    await world.pass_at(10)
+    assert asked[5:] == batches[:3]
+    await world.pass_at(20)
+    assert asked[8:] == batches[3:] + batches[:3]
+    assert len(world.reconciler._last_seen) == 401
+
+
 async def test_an_unhealthy_task_ends_its_session(world: World) -> None:
     """Seen by the pass; the session says so and owes the stop."""
     session = await world.live()
