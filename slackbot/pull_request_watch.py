@@ -8,8 +8,8 @@ is kept but what a new process finds out again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import structlog
@@ -268,9 +268,11 @@ class PullRequestWatch:
             found = await self._code_host.look_at_pull_requests(installation_id, node_ids)
             for watched in batch:
                 if watched.node_id in found:
-                    await self._tell(watched, found[watched.node_id or ""], looked_at)
+                    with _alone(watched):
+                        await self._tell(watched, found[watched.node_id or ""], looked_at)
         for watched in by_number:
-            await self._look_by_number(watched)
+            with _alone(watched):
+                await self._look_by_number(watched)
 
     async def _look_by_number(self, watched: _Watched) -> None:
         """The first look at one whose node id is not known yet."""
@@ -338,3 +340,16 @@ class PullRequestWatch:
         self._take_in(watched, session)
         watched.updated_at = session.updated_at
         return True
+
+
+@contextmanager
+def _alone(watched: _Watched) -> Iterator[None]:
+    """What is wrong with one pull request, or with its session, hinders no other. An outage does."""
+    try:
+        yield
+    except TemporaryError:
+        raise
+    except DevflowError as error:
+        log.warning("pull_request_not_seen", session_id=watched.session_id, why=error.summary)
+    except Exception:
+        log.exception("pull_request_watch_failed", session_id=watched.session_id)

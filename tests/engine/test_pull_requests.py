@@ -215,6 +215,36 @@ async def test_a_stopped_session_is_watched_until_nothing_moves_for_a_fortnight(
     assert len(world.code_host.looks) == looks + 1
 
 
+async def test_one_that_cannot_be_looked_at_hinders_no_other(world: PullRequestWorld, monkeypatch: Any) -> None:
+    """A repository that GitHub disabled, or a session that something is wrong with: the others are told all the same."""
+    engine = world.engine()
+    ids = [await world.opened(engine, number) for number in (1, 2, 3)]
+    for session_id in ids[:2]:  # as an older version stored them
+        state = world.store.items[session_id]["pull_request"]
+        world.store.items[session_id]["pull_request"] = {k: v for k, v in state.items() if k != "node_id"}
+    watch = world.watch(engine)
+    world.code_host.fail_next("find_repository", PermanentError("GitHub has disabled it."))
+    await world.look(watch, engine)
+    seen = [(await world.load(session_id)).pull_request.looked_at is not None for session_id in ids]
+    assert sum(seen) == 2, seen
+    world.code_host.looks.clear()
+    await world.look(watch, engine)
+    assert world.code_host.looks, "the others are looked at as often as before"
+    handle, told = engine.handle, list[str]()
+
+    async def fails_for_the_first(session_id: str, event: ev.Event) -> Session:
+        told.append(session_id)
+        if len(told) == 1:
+            raise RuntimeError("something is wrong with this one")
+        return await handle(session_id, event)
+
+    monkeypatch.setattr(engine, "handle", fails_for_the_first)
+    for number in (1, 2, 3):
+        world.code_host.tell(REPOSITORY, number, title="Seen again")
+    await world.look(watch, engine)
+    assert len(set(told)) == 3
+
+
 async def test_one_that_is_gone_is_told_once(world: PullRequestWorld) -> None:
     """Hidden from DevFlow three times over it is watched no more; one unanswered look says nothing."""
     engine = world.engine()
