@@ -6,15 +6,19 @@ import asyncio
 import re
 from collections.abc import Iterable
 
+import structlog
+
 from slackbot.admission import Admission
 from slackbot.core import command_text as ct
-from slackbot.core.errors import NotFound
+from slackbot.core.errors import NotFound, PermanentError
 from slackbot.core.ports import IndexEntry, SessionStore
 from slackbot.core.session import Session, Status
 from slackbot.engine import Engine
 from slackbot.views.replies import choose_session, none_found, session_list
 from slackbot.views.view import View
 from slackbot.views.words import thread_permalink
+
+log = structlog.get_logger()
 
 PAGE_SIZE = 10
 
@@ -33,9 +37,17 @@ class SessionFinder:
         return thread_permalink(self._workspace_url, session.thread.channel_id, session.thread.thread_ts)
 
     async def sessions(self, entries: Iterable[IndexEntry]) -> list[Session]:
-        """The whole of each, in the same order; those that are gone by now are left out."""
-        found = await asyncio.gather(*(self._engine.load(entry.session_id) for entry in entries))
+        """The whole of each, in the same order; those that are gone by now, or cannot be read, are left out."""
+        found = await asyncio.gather(*(self._readable(entry.session_id) for entry in entries))
         return [session for session in found if session is not None]
+
+    async def _readable(self, session_id: str) -> Session | None:
+        """One item that is not as it should be hides no other session."""
+        try:
+            return await self._engine.load(session_id)
+        except PermanentError as error:
+            log.warning("session_unreadable", session_id=session_id, why=error.summary)
+            return None
 
     async def ended(self, user_id: str, cursor: str | None) -> tuple[list[Session], str | None]:
         """A page of the person's sessions that are over, newest first, and the cursor of the next."""
@@ -53,7 +65,7 @@ class SessionFinder:
         page = await self._store.list_by_user(user_id, self._engine.now(), PAGE_SIZE, cursor)
         links: dict[str, str] = {}
         for entry in page.entries:
-            session = await self._engine.load(entry.session_id)
+            session = await self._readable(entry.session_id)
             link = self.permalink(session) if session is not None else None
             if link:
                 links[entry.session_id] = link
