@@ -90,9 +90,7 @@ class HomeDesk:
             elif user_id in self._drawing:
                 self._again.add(user_id)
             else:
-                task = asyncio.create_task(self._draw(user_id))
-                self._drawing[user_id] = task
-                task.add_done_callback(functools.partial(self._drawn, user_id))
+                self._begin_drawing(user_id)
 
     async def close(self) -> None:
         """Draws nothing more."""
@@ -101,8 +99,16 @@ class HomeDesk:
             task.cancel()
         await asyncio.gather(*self._drawing.values(), return_exceptions=True)
 
+    def _begin_drawing(self, user_id: str) -> None:
+        task = asyncio.create_task(self._draw(user_id))
+        self._drawing[user_id] = task
+        task.add_done_callback(functools.partial(self._drawn, user_id))
+
     def _drawn(self, user_id: str, task: asyncio.Task[None]) -> None:
         self._drawing.pop(user_id, None)
+        if user_id in self._again and user_id in self._looking:
+            # Something changed between the drawing's last look and its end.
+            self._begin_drawing(user_id)
 
     async def _draw(self, user_id: str) -> None:
         while True:

@@ -72,3 +72,39 @@ async def test_it_is_drawn_again_while_it_may_be_looked_at() -> None:
     desk.saved(None, await world.load(session_id))
     await asyncio.sleep(0)
     assert len(world.chat.called("publish_home")) == drawn
+
+
+async def test_one_session_that_cannot_be_read_hides_no_other() -> None:
+    """Neither on Home nor in the list."""
+    world = EngineWorld(chat=FakeChat(people=("U1", "U9")))
+    engine = world.engine()
+    broken = await world.begin(engine, "echo broken")
+    await world.begin(engine, "echo whole")
+    await world.quiet(engine)
+    world.store.items[broken]["status"] = "dreaming"
+    desk = home_desk(world, engine)
+    for user_id in ("U1", "U9"):
+        await desk.opened(user_id)
+        assert "whole" in json.dumps(world.chat.homes[user_id])
+    assert "whole" in json.dumps((await desk._finder.page("U1", None)).blocks)
+
+
+async def test_a_change_at_the_very_end_of_a_drawing_is_drawn() -> None:
+    """Between a drawing's last look at what came meanwhile and its end nothing is lost."""
+    world = EngineWorld(chat=FakeChat(people=("U1", "U9")))
+    engine = world.engine()
+    desk = home_desk(world, engine)
+    await desk.opened("U1")
+    session = await world.load(await world.begin(engine, "echo drawn"))
+    drawn = desk._drawn
+    desk._drawn = lambda user_id, task: None  # type: ignore[method-assign]
+    desk.saved(None, session)
+    (drawing,) = desk._drawing.values()
+    await drawing
+    # As the loop may have it: another write is noted after the drawing returned and before its end was noted.
+    shown = len(world.chat.called("publish_home"))
+    desk.saved(None, session)
+    drawn("U1", drawing)
+    await asyncio.gather(*desk._drawing.values())
+    assert len(world.chat.called("publish_home")) == shown + 1
+    await desk.close()
