@@ -74,7 +74,8 @@ def _job_log(repo: PyGithubRepository, job_id: int) -> str:
         headers, _ = repo.requester.requestBlobAndCheck("GET", f"{repo.url}/actions/jobs/{job_id}/logs")
     except GithubException as error:
         log.info("github_job_log_unavailable", status=error.status)
-        if error.status in {403, 404, 410}:
+        # An error of GitHub's own may last as long as the log does: then it is done without.
+        if error.status in {403, 404, 410} or error.status >= 500:
             return ""
         raise
     location = str(headers.get("location") or "")

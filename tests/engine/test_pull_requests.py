@@ -216,7 +216,7 @@ async def test_a_stopped_session_is_watched_until_nothing_moves_for_a_fortnight(
 
 
 async def test_one_that_cannot_be_looked_at_hinders_no_other(world: PullRequestWorld, monkeypatch: Any) -> None:
-    """A repository that GitHub disabled, or a session that something is wrong with: the others are told all the same."""
+    """A repository that GitHub disabled, or a session that is broken: the others are told all the same."""
     engine = world.engine()
     ids = [await world.opened(engine, number) for number in (1, 2, 3)]
     for session_id in ids[:2]:  # as an older version stored them

@@ -208,6 +208,14 @@ async def test_a_missing_permission_is_named(hub: Hub) -> None:
     assert "Checks: read" in caught.value.remedy
 
 
+async def test_a_log_that_cannot_be_had_hinders_nothing(hub: Hub) -> None:
+    """Actions may answer for a log with an error of its own for ever; what the check says is told without it."""
+    failed = hub.stand_in.reviewing.set_check(hub.row, hub.head_sha, "test", "failed", log="one\n")
+    hub.faults.add("GET", f"/actions/jobs/{failed.id}/logs", 500, "Server Error", times=9)
+    told = await hub.code_host.check_details(hub.shop, failed.id, 1000)
+    assert (told.name, told.conclusion, told.log_tail) == ("test", "failure", "")
+
+
 async def test_a_form_asked_for_again_costs_nothing_of_the_limit(hub: Hub) -> None:
     """The second asking has the ETag, and GitHub answers that nothing changed."""
     await hub.code_host.list_reviewers(hub.shop, "", 5)
