@@ -20,12 +20,13 @@ from github.Repository import Repository as PyGithubRepository
 from slackbot.adapters.github_app import AppWebhook, GithubApp, describe_app, describe_webhook
 from slackbot.adapters.github_checks import GithubChecks
 from slackbot.adapters.github_client import Fresh, GithubConnection, web_host
+from slackbot.adapters.github_errors import translate
 from slackbot.adapters.github_graphql import Budget
 from slackbot.adapters.github_lists import FORM_ENTRIES, FORM_KEPT_SECONDS, GithubLists, Tagged
 from slackbot.adapters.github_pulls import GithubPullRequests
 from slackbot.adapters.github_refs import BRANCHES_ENTRIES, BRANCHES_KEPT_SECONDS, GithubRefs
 from slackbot.core.code_host import AccessToken, Repository
-from slackbot.core.errors import NotFound, PermanentError
+from slackbot.core.errors import DevflowError, NotFound, PermanentError, TemporaryError
 from slackbot.core.repository_name import RepositoryName
 
 log = structlog.get_logger()
@@ -158,9 +159,20 @@ class GithubCodeHost(GithubRefs, GithubPullRequests, GithubChecks, GithubLists):
                 page += 1
             log.warning("github_list_cut", repositories=len(found))
 
+        refused: DevflowError | None = None
         for installation in self._github.app().get_installations():
-            if installation.raw_data.get("suspended_at") is None:
+            if installation.raw_data.get("suspended_at") is not None:
+                continue
+            try:
                 self._github.as_installation(int(installation.id), collect)
+            except GithubException as error:
+                refused = translate(error, "the list of repositories")
+                if isinstance(refused, TemporaryError):
+                    raise
+                # Taken away meanwhile, or its owner has not accepted what the App asks for: the others go on.
+                log.warning("github_installation_unread", installation_id=installation.id, why=refused.summary)
+        if refused is not None and not found:
+            raise refused
         return sorted(found)
 
     def _checked_clone_url(self, clone_url: str, name: RepositoryName) -> str:

@@ -240,6 +240,22 @@ async def test_callers_at_once_share_one_flight(
     assert faults.count("GET", "/installation/repositories") == 1
 
 
+async def test_an_installation_that_refuses_hides_no_other(
+    stand_in: GithubStandIn, code_host: GithubCodeHost, faults: Faults
+) -> None:
+    """One organisation has not accepted what the App asks for: the repositories of the others are listed."""
+    await stand_in.create_repository("zeta/app", files={"a": "b"})
+    zeta = stand_in.world.store.account("zeta")
+    assert zeta is not None
+    path = f"/app/installations/{zeta.id}/access_tokens"
+    faults.add("POST", path, 422, "The permissions requested are not granted to this installation.", times=2)
+    assert await code_host.list_repositories() == [SHOP]
+    code_host._lists._values.clear()
+    faults.add("POST", path, 502, times=9)
+    with pytest.raises(TemporaryError):
+        await code_host.list_repositories()
+
+
 async def test_errors_are_not_kept(stand_in: GithubStandIn, code_host: GithubCodeHost) -> None:
     """Whoever installs the App and asks again at once is served."""
     stand_in.set_installed("acme/shop", False)
