@@ -41,7 +41,7 @@ _REFRESHED = 3
 
 
 class MarksPutOff(TemporaryError):
-    """The answer stands; its marks do not yet, or the progress message does still."""
+    """The answer or the notice stands; its marks do not yet, or the progress message does still."""
 
 
 class ThreadWriter:
@@ -52,7 +52,7 @@ class ThreadWriter:
         self._board = board
         self._doubles = LateDoubles(chat)
         self.marks = PromptMarks(chat)
-        self._unmarked_answers: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._unmarked: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._attached: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._answering: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -123,7 +123,7 @@ class ThreadWriter:
         # A held answer may be brought by its worker and, the moment its task is gone, be owed as it is stored.
         look = look_first or turn.held
         key = (session.session_id, turn.turn_id)
-        known_ts = self._unmarked_answers.get(key)
+        known_ts = self._unmarked.get(key)
         found = await self.find(session, metadata.event_type, about) if look and known_ts is None else None
         made = answer(session, turn, full_text=full_text)
         if found is not None or known_ts is not None:
@@ -145,38 +145,59 @@ class ThreadWriter:
         return ts
 
     async def _mark_answered(self, session: Session, turn: Turn, ts: str, *, look: bool) -> None:
-        """The last marks, and the end of the progress message; neither waits for the other."""
-        key, put_off = (session.session_id, turn.turn_id), None
-        try:
-            for told in (turn, *joined_with(session, turn)):
-                await self.marks.mark_turn(session, told)
-        except TemporaryError as error:
-            put_off = error
-        try:
-            await self._board.clear(session, turn, look=look or key in self._unmarked_answers)
-        except TemporaryError as error:
-            put_off = error
-        if put_off is None:
-            self._unmarked_answers.pop(key, None)
-            return
-        self._unmarked_answers[key] = ts
-        while len(self._unmarked_answers) > _MAX_REMEMBERED:
-            self._unmarked_answers.popitem(last=False)
-        raise MarksPutOff(put_off.summary, put_off.remedy, retry_after_seconds=put_off.retry_after_seconds)
+        key = (session.session_id, turn.turn_id)
+        clear = [(turn, look or key in self._unmarked)]
+        await self._mark_told(key, ts, session, (turn, *joined_with(session, turn)), clear)
 
     async def post_notice(self, effect: fx.PostNotice, session: Session, *, first: bool) -> ev.Event | None:
         due = next((n for n in session.thread.notices if n.notice_id == effect.notice_id), None)
         if due is None:
             return None
-        metadata = notice_metadata(session, due)
-        found = None if first else await self.find(session, metadata.event_type, {"notice_id": due.notice_id})
-        ts = found.ts if found else await self.post(session, notice(session, due), metadata, again=not first)
-        for turn in session.history:
-            if turn.told_by == due.notice_id:
-                await self.marks.mark_turn(session, turn)
-                # In work when the session ended: which process showed its progress is not known here.
-                await self._board.clear(session, turn, look=not first or turn.claimed_at is not None)
+        metadata, key = notice_metadata(session, due), (session.session_id, due.notice_id)
+        ts = self._unmarked.get(key)
+        if ts is None:
+            found = None if first else await self.find(session, metadata.event_type, {"notice_id": due.notice_id})
+            ts = found.ts if found else await self.post(session, notice(session, due), metadata, again=not first)
+        told = [turn for turn in session.history if turn.told_by == due.notice_id]
+        # In work when the session ended: which process showed its progress is not known here.
+        clear = [(turn, not first or turn.claimed_at is not None) for turn in told]
+        try:
+            await self._mark_told(key, ts, session, told, clear)
+        except MarksPutOff as error:
+            log.info("marks_put_off", session_id=session.session_id, notice_id=due.notice_id, why=error.summary)
+            raise NotYet from error
         return ev.NoticePosted(notice_id=due.notice_id, ts=ts)
+
+    async def _mark_told(
+        self,
+        key: tuple[str, str],
+        ts: str,
+        session: Session,
+        told: Sequence[Turn],
+        clear: Sequence[tuple[Turn, bool]],
+    ) -> None:
+        """The last marks, and the end of the progress messages; neither waits for the other.
+
+        `key` and `ts` are of the post that tells it; `clear`: whose progress ends, and whether it is to be looked up.
+        """
+        put_off = None
+        try:
+            for turn in told:
+                await self.marks.mark_turn(session, turn)
+        except TemporaryError as error:
+            put_off = error
+        try:
+            for turn, look in clear:
+                await self._board.clear(session, turn, look=look)
+        except TemporaryError as error:
+            put_off = error
+        if put_off is None:
+            self._unmarked.pop(key, None)
+            return
+        self._unmarked[key] = ts
+        while len(self._unmarked) > _MAX_REMEMBERED:
+            self._unmarked.popitem(last=False)
+        raise MarksPutOff(put_off.summary, put_off.remedy, retry_after_seconds=put_off.retry_after_seconds)
 
     async def post_warning(self, effect: fx.PostWarning, session: Session, *, first: bool) -> ev.Event:
         metadata = warning_metadata(session)

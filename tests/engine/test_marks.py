@@ -194,3 +194,23 @@ async def test_answers_do_not_wait_for_marks_that_slack_puts_off(world: EngineWo
     await until(are_told, "both are recorded", 20.0)
     assert [world.chat.reactions("C1", ts) for ts in asked] == [{"white_check_mark"}] * 2
     assert len(world.posts("devflow_answer")) == 3
+
+
+async def test_a_notice_does_not_keep_others_waiting_for_marks_that_slack_puts_off(world: EngineWorld) -> None:
+    """It tells that a prompt was stopped; what is to be told next stands at once, and nothing stands twice."""
+    engine = world.engine()
+    session_id = await world.begin(engine)
+    await world.runs(engine, session_id)
+    await world.works(engine, session_id)
+    asked = await world.says(engine, session_id, "second")
+    await until(lambda: world.chat.reactions("C1", asked), "the eyes")
+    await world.quiet(engine)
+    world.chat.fail("add_reaction", TemporaryError("Wait.", retry_after_seconds=0.05), times=10**6)
+    await engine.handle(session_id, ev.StopRequested("U1"))
+    await until(lambda: len(world.posts("devflow_notice")) == 1, "that it was stopped", 20.0)
+    await engine.handle(session_id, ev.ListenRequested("U1", "mentions"))
+    await until(lambda: len(world.posts("devflow_notice")) == 2, "the next notice", 20.0)
+    world.chat._failures.clear()
+    await world.settled(session_id)
+    assert world.chat.reactions("C1", asked) == {MARKS[TurnState.CANCELLED]}
+    assert len(world.posts("devflow_notice")) == 2
