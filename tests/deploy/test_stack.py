@@ -84,6 +84,16 @@ def test_the_bot_is_told_settings_that_it_knows() -> None:
     assert given - set(Settings.model_fields) == NOT_SETTINGS | (NOT_YET_SETTINGS - set(Settings.model_fields))
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_no_variable_is_given_twice(held: bool) -> None:
+    """CloudFormation takes a list of variables with two that are the same for a fault of the template."""
+    for each in (BOT, WORKER):
+        given = chosen([each["Environment"], each.get("Secrets")], dict.fromkeys(TEMPLATE["Conditions"], held))
+        names = [entry["Name"] for entry in entries(given)]
+        twice = {name for name in names if names.count(name) > 1}
+        assert not twice
+
+
 def test_what_is_secret_comes_from_secrets_manager() -> None:
     """Every secret setting the stack gives is a secret of ECS, and no parameter of one is ever shown."""
     secret = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
