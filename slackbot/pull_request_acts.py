@@ -215,9 +215,12 @@ class PullRequestActs:
         try:
             repository = await self._code_host.find_repository(session.repository)
             branch = await self._code_host.get_branch(repository, session.branch_name)
-        except (NotFound, PermanentError) as error:
-            log.info("branch_not_looked_for", session_id=session.session_id, why=error.summary)
+        except NotFound:
             return ev.MergedBranchSeen(is_there=False)
+        except PermanentError as error:
+            # Nobody knows: that it is gone would be told, and the next prompt would begin another.
+            log.info("branch_not_looked_for", session_id=session.session_id, why=error.summary)
+            return ev.MergedBranchSeen(is_there=True)
         return ev.MergedBranchSeen(is_there=branch is not None)
 
 

@@ -367,6 +367,22 @@ async def test_merging(world: PullRequestWorld) -> None:
     assert session.branch_name in world.code_host.repositories[REPOSITORY.lower()].branches, "made anew"
 
 
+async def test_a_branch_that_could_not_be_looked_for_is_not_said_to_be_gone(world: PullRequestWorld) -> None:
+    """GitHub did not take our key just then: the branch is there still, and the next prompt goes on with it."""
+    engine = world.engine()
+    session_id = await world.opened(engine)
+    watch = world.watch(engine)
+    await world.look(watch, engine)
+    world.code_host.fail_next("get_branch", PermanentError("GitHub does not accept DevFlow's App credentials."))
+    world.tell(state="merged")
+    await world.look(watch, engine)
+    session = await world.settled(session_id)
+    assert (session.pull_request.state, session.pull_request.branch_gone) == ("merged", False)
+    await world.asks(engine, session_id, "delete_branch")
+    await world.settled(session_id)
+    assert session.branch_name not in world.code_host.repositories[REPOSITORY.lower()].branches
+
+
 async def test_merging_is_off_by_default(world: PullRequestWorld) -> None:
     """Neither offered nor done."""
     world.terms = PullRequestTerms()
