@@ -126,7 +126,7 @@ def snapshot(pull: Json) -> PullRequestSnapshot:
         checks=checks,
         checks_total=total,
         reviews=tuple(sorted(reviews.values(), key=lambda one: (one.submitted_at, one.review_id))[-_REVIEWS_KEPT:]),
-        comments=tuple(_comment(node) for node in _nodes(pull.get("comments"))),
+        comments=_comments(pull),
         threads=tuple(
             ReviewThread(
                 thread_id=str(node["id"]),
@@ -205,8 +205,8 @@ def _text(value: Any) -> str | None:
 
 
 def _review(node: Json) -> Review | None:
-    if not node.get("submittedAt") or node.get("state") == "PENDING":
-        return None  # not sent yet; only its author sees it
+    if not node.get("submittedAt") or node.get("state") == "PENDING" or not node.get("fullDatabaseId"):
+        return None  # not sent yet, so only its author sees it; or without the id by which it is told once
     return Review(
         review_id=int(node["fullDatabaseId"]),
         user_login=_login(node.get("author")),
@@ -218,10 +218,12 @@ def _review(node: Json) -> Review | None:
     )
 
 
-def _comments(thread: Json) -> tuple[ReviewComment, ...]:
-    """Of a thread, oldest first; what lies between its first and its last ones is left out."""
-    nodes = [*_nodes(thread.get("comments")), *_nodes(thread.get("latest"))]
-    return tuple({one.comment_id: one for one in map(_comment, nodes)}.values())
+def _comments(subject: Json) -> tuple[ReviewComment, ...]:
+    """Of a thread or of the pull request, oldest first; what lies between the first and the last is left out, and so
+    is what GitHub gave no id."""
+    nodes = [*_nodes(subject.get("comments")), *_nodes(subject.get("latest"))]
+    found = (_comment(node) for node in nodes if node.get("fullDatabaseId"))
+    return tuple({one.comment_id: one for one in found}.values())
 
 
 def _comment(node: Json) -> ReviewComment:

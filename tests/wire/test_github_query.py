@@ -111,3 +111,21 @@ def test_what_is_no_pull_request_raises(changed: dict[str, Any]) -> None:
     """KeyError, TypeError or ValueError, which the look takes for an answer that failed."""
     with pytest.raises((KeyError, TypeError, ValueError)):
         snapshot(pull(**changed))
+
+
+def test_what_has_no_id_hides_nothing_else() -> None:
+    """`fullDatabaseId` may be null: what has none can be neither told once nor answered, the rest can."""
+    bare = {**review(1, "ada", "APPROVED"), "fullDatabaseId": None}
+    said = {"body": "", "url": URL, "createdAt": AT, "authorAssociation": "MEMBER", "author": None}
+    comments = {"nodes": [{**said, "fullDatabaseId": None}, {**said, "fullDatabaseId": "5"}]}
+    thread = {"id": "T", "isResolved": False, "path": "a.py", "line": None, "comments": comments}
+    found = snapshot(
+        pull(
+            reviews={"nodes": [bare, review(2, "grace", "APPROVED")]},
+            comments=comments,
+            reviewThreads={"nodes": [thread]},
+        )
+    )
+    assert [one.review_id for one in found.reviews] == [2]
+    assert [one.comment_id for one in found.comments] == [5]
+    assert [one.comment_id for one in found.threads[0].comments] == [5]
