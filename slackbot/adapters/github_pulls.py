@@ -42,6 +42,7 @@ log = structlog.get_logger()
 
 _TITLE_CHARACTERS = 256
 _BODY_CHARACTERS = 65_536
+_FEWEST_AT_ONCE = 25
 _PERMISSION = "Pull requests: write"
 _MERGE_METHODS = (("merge", "allow_merge_commit"), ("squash", "allow_squash_merge"), ("rebase", "allow_rebase_merge"))
 
@@ -111,9 +112,31 @@ class GithubPullRequests(GithubCalls):
         wanted = list(dict.fromkeys(node_ids))
         found: dict[str, PullRequestSnapshot | None] = {}
         for start in range(0, len(wanted), NODES_A_LOOK):
-            self._budget.check(installation_id)
-            look = partial(self._look, installation_id=installation_id, node_ids=wanted[start : start + NODES_A_LOOK])
-            found |= await self._ask_installation("the pull requests", installation_id, look)
+            found |= await self._look_at(installation_id, wanted[start : start + NODES_A_LOOK])
+        return found
+
+    async def _look_at(self, installation_id: int, node_ids: list[str]) -> dict[str, PullRequestSnapshot | None]:
+        """In one call; in parts when GitHub does not manage them together, which it may not the next time either.
+
+        https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#timeouts
+        """
+        self._budget.check(installation_id)
+        look = partial(self._look, installation_id=installation_id, node_ids=node_ids)
+        try:
+            return await self._ask_installation("the pull requests", installation_id, look)
+        except TemporaryError as error:
+            if error.retry_after_seconds is not None or len(node_ids) <= _FEWEST_AT_ONCE:
+                raise
+            failure = error
+        found: dict[str, PullRequestSnapshot | None] = {}
+        half = len(node_ids) // 2
+        for part in (node_ids[:half], node_ids[half:]):
+            try:
+                found |= await self._look_at(installation_id, part)
+            except TemporaryError as error:
+                failure = error
+        if not found:
+            raise failure
         return found
 
     def _look(self, github: Github, installation_id: int, node_ids: list[str]) -> dict[str, PullRequestSnapshot | None]:

@@ -208,6 +208,22 @@ async def test_a_missing_permission_is_named(hub: Hub) -> None:
     assert "Checks: read" in caught.value.remedy
 
 
+async def test_a_look_that_is_too_much_at_once_is_taken_in_parts(hub: Hub) -> None:
+    """GitHub ends a query after ten seconds, each time: the half without what is so slow is seen all the same."""
+    ids = [*(f"PR_{number}" for number in range(99)), hub.node_id]
+    hub.faults.add("POST", GRAPHQL, 502, "We couldn't respond to your request in time.", times=2)
+    before = hub.faults.count("POST", GRAPHQL)
+    found = await hub.code_host.look_at_pull_requests(hub.shop.installation_id, ids)
+    assert found[hub.node_id] is not None
+    assert len(found) == 100
+    assert hub.faults.count("POST", GRAPHQL) == before + 5, "a hundred, fifty, twice twenty-five, fifty"
+    hub.faults.add("POST", GRAPHQL, 502, times=99)
+    before = hub.faults.count("POST", GRAPHQL)
+    with pytest.raises(TemporaryError):
+        await hub.code_host.look_at_pull_requests(hub.shop.installation_id, ids)
+    assert hub.faults.count("POST", GRAPHQL) - before <= 7, "an outage does not make a storm"
+
+
 async def test_a_log_that_cannot_be_had_hinders_nothing(hub: Hub) -> None:
     """Actions may answer for a log with an error of its own for ever; what the check says is told without it."""
     failed = hub.stand_in.reviewing.set_check(hub.row, hub.head_sha, "test", "failed", log="one\n")
