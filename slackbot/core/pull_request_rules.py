@@ -146,6 +146,9 @@ def _fixed_unasked(session: Session, terms: PullRequestTerms, now: int) -> Sessi
     picture = state.seen
     if terms.auto_fixes <= 0 or state.state != "open" or picture is None:
         return session
+    if session.thread.frozen_at is not None or session.thread.lost is not None or session.forgotten_by is not None:
+        # Nobody, or strangers, would see it; and only who writes there has found the thread again.
+        return session
     fixes = state.auto_fixes or {}
     if picture.failed == 0 or picture.pending > 0:
         if picture.failed == 0 and picture.pending == 0 and picture.passed and fixes.get("in_row"):

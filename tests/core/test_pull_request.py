@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slackbot.core import events as ev
 from slackbot.core.effects import RemoveOldCard, owed
 from slackbot.core.item import BUDGET_BYTES, from_item, item_size_bytes, to_item
+from slackbot.core.limits import PullRequestTerms
 from slackbot.core.ports import CheckRun, PullRequestSnapshot, Review
 from slackbot.core.pull_request import observe
 from slackbot.core.pull_request_state import Picture, PullRequestState
@@ -207,3 +209,19 @@ def test_a_look_from_before_the_merge_does_not_open_it_again() -> None:
         session = tell(session, ev.PullRequestObserved(snapshot, (T0 + number) * 1000))
         assert session.pull_request.state == "merged"
     assert [one.kind for one in session.thread.notices].count("pull_request_merged") == 1
+
+
+@pytest.mark.parametrize("why", ["frozen", "lost", "forgotten", "open"])
+def test_checks_are_fixed_unasked_only_where_people_can_see_it(why: str) -> None:
+    """Not while strangers read the channel, not for a thread that is gone, not for what is about to be forgotten."""
+    session = tell(SESSION, ev.StopRequested("U1"))
+    if why == "frozen":
+        session = tell(session, ev.ChannelShared())
+    elif why == "lost":
+        session = tell(session, ev.ThreadLost("channel_not_found"))
+    elif why == "forgotten":
+        session = replace(session, forgotten_by="U1")
+    failing = a_snapshot(number=session.pr_number, checks=(CheckRun("lint", "failed", None, 7),))
+    session = tell(session, ev.PullRequestObserved(failing, T0 * 1000, PullRequestTerms(auto_fixes=2)))
+    assert session.status.is_live is (why == "open")
+    assert bool(session.pull_request.asked) is (why == "open")
