@@ -150,6 +150,7 @@ async def run_bot(
             board=board,
             worker=worker,
             policies=policies,
+            load=lambda session_id: engine.load(session_id),
             terms_of=terms_of,
         )
 

@@ -236,7 +236,15 @@ def _rooms(
         gateway_url=settings.gateway_url_on(settings.gateway_address[1]),
         secret=settings.DEVFLOW_SECRET.get_secret_value(),
     )
-    performer = Performer(chat=chat, tasks=tasks, code_host=code_host, board=board, worker=worker, policies=policies)
+    performer = Performer(
+        chat=chat,
+        tasks=tasks,
+        code_host=code_host,
+        board=board,
+        worker=worker,
+        policies=policies,
+        load=lambda session_id: engine.load(session_id),
+    )
     engine = Engine(
         store,
         performer,

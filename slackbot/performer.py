@@ -19,6 +19,7 @@ from slackbot.core.ports import BranchTaken, Chat, CodeHost, Repository, TaskReq
 from slackbot.core.repository_policy import Policies
 from slackbot.core.session import Session, Turn
 from slackbot.core.worker_token import sign_worker_token
+from slackbot.late_doubles import LoadSession
 from slackbot.performing import NotYet
 from slackbot.progress_board import ProgressBoard
 from slackbot.pull_request_acts import PullRequestActs, TermsOf
@@ -38,7 +39,7 @@ class WorkerSettings:
 
 
 class Performer:
-    """One method an effect."""
+    """One method an effect. `load` gives a session as it is stored when a post's doubles are looked for."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Performer:
         board: ProgressBoard,
         worker: WorkerSettings,
         policies: Policies,
+        load: LoadSession,
         terms_of: TermsOf = lambda repository: PullRequestTerms(),
     ) -> None:
         self._chat = chat
@@ -56,7 +58,7 @@ class Performer:
         self._code_host = code_host
         self._worker = worker
         self._policies = policies
-        self._writer = ThreadWriter(chat, board)
+        self._writer = ThreadWriter(chat, board, load)
         self._questions = QuestionWriter(chat, self._writer)
         self._cards = PullRequestCards(chat, self._writer)
         self._pull_requests = PullRequestActs(code_host, chat, terms_of)

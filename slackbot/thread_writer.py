@@ -19,7 +19,7 @@ from slackbot.core.errors import NotFound, PermanentError, TemporaryError, Threa
 from slackbot.core.joined_turns import joined_with
 from slackbot.core.ports import Chat, Message, Metadata
 from slackbot.core.session import Session, Turn
-from slackbot.late_doubles import LateDoubles
+from slackbot.late_doubles import LateDoubles, LoadSession
 from slackbot.own_messages import find_own, take_away
 from slackbot.performing import NotYet
 from slackbot.progress_board import ProgressBoard
@@ -47,10 +47,10 @@ class MarksPutOff(TemporaryError):
 class ThreadWriter:
     """Every post may be tried again: `first` says that nobody can have tried before, so nothing is looked up."""
 
-    def __init__(self, chat: Chat, board: ProgressBoard) -> None:
+    def __init__(self, chat: Chat, board: ProgressBoard, load: LoadSession) -> None:
         self._chat = chat
         self._board = board
-        self._doubles = LateDoubles(chat)
+        self._doubles = LateDoubles(chat, load)
         self.marks = PromptMarks(chat)
         self._unmarked: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._attached: OrderedDict[tuple[str, str], None] = OrderedDict()
@@ -241,7 +241,7 @@ class ThreadWriter:
         """As `_post_once`; `again`: it may have been posted before, though it was not found."""
         ts = await self._post_once(session, view, metadata)
         if again:
-            self._doubles.watch(session.thread.channel_id, session.thread.thread_ts, metadata, ts)
+            self._doubles.watch(session, metadata, ts)
         return ts
 
     async def _post_once(self, session: Session, view: View, metadata: Metadata) -> str:

@@ -51,7 +51,13 @@ class EngineWorld:
         board = ProgressBoard(self.chat, clock=time.monotonic)
         worker = WorkerSettings(gateway_url="http://127.0.0.1:1", secret="s" * 32)
         return Performer(
-            chat=self.chat, tasks=self.tasks, code_host=self.code_host, board=board, worker=worker, policies=Policies()
+            chat=self.chat,
+            tasks=self.tasks,
+            code_host=self.code_host,
+            board=board,
+            worker=worker,
+            policies=Policies(),
+            load=lambda session_id: self.engines[-1].load(session_id),
         )
 
     def engine(self, performer: Any = None) -> Engine:
