@@ -129,3 +129,20 @@ def test_what_has_no_id_hides_nothing_else() -> None:
     assert [one.review_id for one in found.reviews] == [2]
     assert [one.comment_id for one in found.comments] == [5]
     assert [one.comment_id for one in found.threads[0].comments] == [5]
+
+
+@pytest.mark.parametrize(
+    ("rollup", "states"), [("FAILURE", {"failed"}), ("ERROR", {"failed"}), ("PENDING", {"pending"}), ("SUCCESS", set())]
+)
+def test_checks_beyond_a_hundred_count_as_github_sums_them_up(rollup: str, states: set[str]) -> None:
+    """Else a pull request whose hundred-and-first check fails would be shown as passed, and offered for merging."""
+    seen = checks(run("a", "SUCCESS"), run("b", "SUCCESS"), total=140)
+    seen["nodes"][0]["commit"]["statusCheckRollup"]["state"] = rollup
+    found = snapshot(pull(commits=seen)).checks
+    assert {one.state for one in found} - {"passed"} == states
+    if rollup == "FAILURE":
+        seen["nodes"][0]["commit"]["statusCheckRollup"]["contexts"]["nodes"].append(run("c", "FAILURE"))
+        found = snapshot(pull(commits=seen)).checks
+        assert [one.name for one in found if one.state == "failed"] == ["c"], "the one that is known is enough"
+        seen["nodes"][0]["commit"]["statusCheckRollup"]["contexts"] = {"totalCount": 0, "nodes": []}
+        assert snapshot(pull(commits=seen)).checks == (), "none are told of where none are shown"
