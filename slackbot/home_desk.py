@@ -69,13 +69,20 @@ class HomeDesk:
         await self._chat.publish_home(user_id, await self._view(user_id, cursor, notice))
 
     async def press(self, verb: str, user_id: str, session_id: str, press_id: str) -> None:
-        """Stop or Retry on Home. What is to be said about it stands on Home, then."""
+        """Stop or Retry on Home. What is to be said about it stands on Home; raised where that cannot be drawn."""
         language = await self._admission.language(user_id)
+        refusal: DevflowError | None = None
         try:
             told = await self._commands.ask(verb, user_id, session_id, press_id)
         except DevflowError as error:
-            told = error_view(error, language=language)
-        await self.opened(user_id, notice=told)
+            refusal, told = error, error_view(error, language=language)
+        try:
+            await self.opened(user_id, notice=told)
+        except DevflowError as error:
+            if refusal is not None:
+                raise refusal from None
+            # It is done; only Home does not show it yet.
+            log.info("home_not_drawn", user_id=user_id, why=error.summary)
 
     def saved(self, before: Session | None, after: Session) -> None:
         """The engine wrote a session: the Homes that show it are drawn again, soon."""

@@ -6,8 +6,11 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from slackbot.admission import Admission
 from slackbot.core.access import AccessPolicy
+from slackbot.core.errors import TemporaryError
 from slackbot.home_desk import LOOKED_AT_SECONDS, HomeDesk
 from slackbot.session_finder import SessionFinder
 from tests.engine.engine_world import EngineWorld
@@ -108,3 +111,23 @@ async def test_a_change_at_the_very_end_of_a_drawing_is_drawn() -> None:
     await asyncio.gather(*desk._drawing.values())
     assert len(world.chat.called("publish_home")) == shown + 1
     await desk.close()
+
+
+async def test_a_press_that_was_done_does_not_fail_for_a_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slack tells who pressed that the button failed where the press is not acknowledged: only if it did."""
+    world = EngineWorld(chat=FakeChat(people=("U1", "U9")))
+    engine = world.engine()
+    desk = home_desk(world, engine)
+
+    async def cannot(*_: Any) -> None:
+        raise TemporaryError("Slack asks DevFlow to slow down.")
+
+    async def done(*_: Any) -> None:
+        return None
+
+    monkeypatch.setattr(world.chat, "publish_home", cannot)
+    monkeypatch.setattr(desk._commands, "ask", done)
+    await desk.press("stop", "U1", "session", "press")
+    monkeypatch.setattr(desk._commands, "ask", cannot)
+    with pytest.raises(TemporaryError):
+        await desk.press("stop", "U1", "session", "press")
