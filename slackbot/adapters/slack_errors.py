@@ -27,6 +27,8 @@ _UNREACHABLE: dict[str, tuple[str, str]] = {
     "is_archived": ("the channel is archived", "Unarchive the channel, or start a session in another one."),
     "not_in_channel": ("DevFlow is not a member of the channel", _INVITE),
     "is_inactive": ("the channel is frozen", "Start a session in another channel."),
+    # Of a bot token: "the app has been removed". https://docs.slack.dev/reference/methods/chat.postMessage#errors
+    "account_inactive": ("the app was removed from the workspace, or the workspace is gone", _REINSTALL),
     "team_not_found": ("the workspace is gone", ""),
     "thread_not_found": ("the thread was deleted", "Start a new session."),
     "thread_locked": ("the thread is locked", "Unlock the thread, or start a new session."),
@@ -44,7 +46,6 @@ _UNREACHABLE: dict[str, tuple[str, str]] = {
 
 # It is the bot that Slack refuses, not the thread: somebody rotates the token, say, and gives DevFlow the new one soon.
 _TOKEN_REFUSED: dict[str, tuple[str, str]] = {
-    "account_inactive": ("the app was removed from the workspace, or the workspace is gone", _REINSTALL),
     "token_revoked": ("the bot token was revoked", _REINSTALL),
     "token_expired": ("the bot token has expired", _REINSTALL),
     "invalid_auth": ("the token is not valid", _CHECK_SETTING),

@@ -51,7 +51,7 @@ class PermanentError(DevflowError):
 
 
 class ThreadUnreachable(PermanentError):
-    """Nothing can be posted in this thread or channel any more (archived, bot removed)."""
+    """Nothing can be posted in this thread or channel any more (archived, bot removed, app uninstalled)."""
 
 
 class TemporaryError(DevflowError):

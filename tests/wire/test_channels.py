@@ -86,20 +86,19 @@ async def test_a_thread_whose_first_message_is_deleted(world: BotWorld) -> None:
 
 
 async def test_the_app_is_uninstalled_in_mid_session(world: BotWorld) -> None:
-    """Slack refuses every call from then on; the news of it leaves nothing running, and nothing to be told."""
-    (_, idle), (_, working) = await at_work(world), await at_work(world)
-    worker = await working.worker(ready=False)
-    refused = refuse_token(world, "account_inactive")
+    """Slack refuses every call from then on; nothing is left running, whether the news of it comes through or not."""
+    (_, told), (_, untold) = await at_work(world), await at_work(world)
+    worker = await untold.worker(ready=False)
+    refuse_token(world, "account_inactive")
     try:
         await worker.works()
-        await until(lambda: "chat.postMessage" in refused, "an answer that is refused")
+        await until(lambda: untold.item()["status"] == "stopped", "over, by the post that was refused")
         world.slack.workspace.send({"type": "app_uninstalled"}, None)
-        await is_over(idle, "failure")
-        item = await working.is_("stopped")
-        await until(lambda: all(task.stop_code for task in of(working)), "the task is stopped")
-        assert all("uninstalled" in thread["slack"]["lost"] for thread in (item, idle.item()))
+        await is_over(told, "failure")
+        assert "uninstalled" in told.item()["slack"]["lost"]
     finally:
         world.slack.fault = None
+    await untold.is_settled()
 
 
 async def test_a_token_that_is_changed_in_mid_session_ends_nothing(world: BotWorld) -> None:

@@ -143,7 +143,7 @@ async def test_a_long_wait_is_told_and_not_slept(slack: SlackStandIn, chat: Slac
         ("channel_not_found", ThreadUnreachable),
         ("is_archived", ThreadUnreachable),
         ("not_in_channel", ThreadUnreachable),
-        ("account_inactive", TemporaryError),
+        ("account_inactive", ThreadUnreachable),
         ("invalid_auth", TemporaryError),
         ("missing_scope", TemporaryError),
         ("not_allowed_token_type", TemporaryError),
