@@ -21,7 +21,7 @@ def as_read(thread: SessionThread, *people: Person) -> list[str]:
     for message in thread.messages():
         told = re.sub(r"<@(\w+)>", lambda found: "@" + names.get(found[1], "DevFlow"), words(message))
         told = re.sub(r"<[^|>]*\|([^>]*)>", r"\1", told).replace("\n", " / ")
-        told = re.sub(r"( · waited [^·]* for an answer)", "", re.sub(r"took [^·]* · ", "", told))
+        told = re.sub(r"(took|waited) [^·]* · ", "", told)  # on a quick machine neither is worth a word
         told = re.sub(r"devflow/[\w-]+", "devflow/…", told)
         marks = "".join(f" :{mark['name']}:" for mark in message["reactions"])
         author = "DevFlow" if message["bot"] else names[message["user_id"]]
@@ -74,7 +74,8 @@ async def test_a_teammate_who_comes_late_can_follow_it(world: BotWorld) -> None:
     await thread.shows("handed this session over")
     await grace.says(thread, "!stop")
     await thread.shows("stopped this session")
-    await until(lambda: all("eyes" not in thread.marks(ts) for ts in (first, second, third)), "the last marks")
+    checked = {"white_check_mark"}
+    await until(lambda: all(thread.marks(ts) == checked for ts in (first, second, third)), "the last marks")
 
     read = as_read(thread, ada, grace, yuki)
     assert read[0].startswith("DevFlow: the checkout total is wrong / *Repository*")
