@@ -92,9 +92,9 @@ class SocketIntake:
             return
         event = _event(message)
         known = self._events.get(event.event_id) if event is not None else None
-        if event is not None and known is not None and known.content == event.content:
-            if len(known.again) < _MOST_RETRIES:
-                known.again.append((client, envelope_id))
+        is_same = event is not None and known is not None and known.payload == event.payload
+        if known is not None and is_same and len(known.again) < _MOST_RETRIES:
+            known.again.append((client, envelope_id))
             return
         if len(self._tasks) >= self._most:
             self._refuse()
@@ -209,7 +209,7 @@ class _Event:
     """One that is being worked on."""
 
     event_id: str
-    content: dict[str, Any]
+    payload: dict[str, Any]
     again: list[tuple[AsyncBaseSocketModeClient, str]] = field(default_factory=list)
     """The other envelopes, by their ids, in which it came meanwhile."""
 
@@ -219,8 +219,8 @@ def _event(message: dict[str, Any]) -> _Event | None:
     payload = message.get("payload")
     if message.get("type") != "events_api" or not isinstance(payload, dict):
         return None
-    event_id, content = payload.get("event_id"), payload.get("event")
-    return _Event(event_id, content) if isinstance(event_id, str) and isinstance(content, dict) else None
+    event_id = payload.get("event_id")
+    return _Event(event_id, payload) if isinstance(event_id, str) else None
 
 
 class _NoteStart(AsyncListenerStartHandler):

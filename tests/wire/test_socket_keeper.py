@@ -490,3 +490,28 @@ async def test_what_bolt_stumbles_over_is_acknowledged(stubborn: StubbornSlack) 
                 await stubborn.say({**envelope, "retry_attempt": attempt})
             await until(lambda: sorted(stubborn.acknowledged) == ["e0", "e1"])
             assert sorted(seen) == ["Ev0", "Ev1"]
+
+
+async def test_what_only_shares_an_id_with_another_event_is_heard(stubborn: StubbornSlack) -> None:
+    """An event is the same one where all of it is the same; and however often one comes, each envelope is answered."""
+    async with chat_on(stubborn.url + "/api/") as chat:
+        app = build_app(chat)
+        heard: list[str] = []
+        goes_on = asyncio.Event()
+
+        @app.event("message")
+        async def listener(event: dict[str, Any]) -> None:
+            heard.append(event["text"])
+            await goes_on.wait()
+
+        async with keeper_of(app, connections=1):
+            await until(lambda: len(stubborn.sockets) == 1)
+            texts = ["one"] * 20 + ["two"]
+            for number, text in enumerate(texts):
+                event = {"type": "message", "channel": HERE, "user": "U0ADA", "text": text, "ts": "1.000001"}
+                payload = {"type": "event_callback", "team_id": "T1", "event_id": "Ev1", "event": event}
+                await stubborn.say({"envelope_id": f"e{number}", "type": "events_api", "payload": payload})
+            await until(lambda: "two" in heard)
+            assert heard.count("one") < 20
+            goes_on.set()
+            await until(lambda: {f"e{number}" for number in range(len(texts))} <= set(stubborn.acknowledged))
