@@ -118,36 +118,32 @@ class ThreadWriter:
             return await self._post_answer(session, turn, full_text=full_text, look_first=look_first)
 
     async def _post_answer(self, session: Session, turn: Turn, *, full_text: str | None, look_first: bool) -> str:
-        metadata = answer_metadata(session, turn)
-        about: dict[str, str | int] = {"turn_id": turn.turn_id}
-        # A held answer may be brought by its worker and, the moment its task is gone, be owed as it is stored.
-        look = look_first or turn.held
         key = (session.session_id, turn.turn_id)
-        known_ts = self._unmarked.get(key)
-        found = await self.find(session, metadata.event_type, about) if look and known_ts is None else None
         made = answer(session, turn, full_text=full_text)
-        if found is not None or known_ts is not None:
-            ts = found.ts if found is not None else known_ts or ""
-        else:
-            ts = await self.post(session, made.view, metadata, again=look_first)
-        if turn.held and found is None and known_ts is None:
-            # Both may have posted, on two replicas: the first one stays.
-            stays = await self.find(session, metadata.event_type, about)
-            ts = stays.ts if stays is not None else ts
-        if made.overflow is not None and (session.session_id, turn.turn_id) not in self._attached:
+        ts = self._unmarked.get(key) or await self._post_or_find(session, turn, made.view, look_first=look_first)
+        if made.overflow is not None and key not in self._attached:
             # Found, and not attached by this process: a crash may have come between. Better twice than never.
             title = say(session.language, "answer.file_title")
             await self._attach(session, "answer.md", title, made.overflow)
-            self._attached[session.session_id, turn.turn_id] = None
+            self._attached[key] = None
             while len(self._attached) > _MAX_REMEMBERED:
                 self._attached.popitem(last=False)
-        await self._mark_answered(session, turn, ts, look=look_first)
+        clear = [(turn, look_first or key in self._unmarked)]
+        await self._mark_told(key, ts, session, (turn, *joined_with(session, turn)), clear)
         return ts
 
-    async def _mark_answered(self, session: Session, turn: Turn, ts: str, *, look: bool) -> None:
-        key = (session.session_id, turn.turn_id)
-        clear = [(turn, look or key in self._unmarked)]
-        await self._mark_told(key, ts, session, (turn, *joined_with(session, turn)), clear)
+    async def _post_or_find(self, session: Session, turn: Turn, view: View, *, look_first: bool) -> str:
+        """The `ts` of the turn's answer, posted now or before."""
+        metadata = answer_metadata(session, turn)
+        about: dict[str, str | int] = {"turn_id": turn.turn_id}
+        # A held answer may be brought by its worker and, the moment its task is gone, be owed as it is stored.
+        found = await self.find(session, metadata.event_type, about) if look_first or turn.held else None
+        if found is not None:
+            return found.ts
+        ts = await self.post(session, view, metadata, again=look_first)
+        # Both may have posted, on two replicas: the first one stays.
+        stays = await self.find(session, metadata.event_type, about) if turn.held else None
+        return stays.ts if stays is not None else ts
 
     async def post_notice(self, effect: fx.PostNotice, session: Session, *, first: bool) -> ev.Event | None:
         due = next((n for n in session.thread.notices if n.notice_id == effect.notice_id), None)

@@ -9,6 +9,7 @@ import pytest
 from slackbot.core.errors import PermanentError, TemporaryError
 from slackbot.core.item import to_item
 from slackbot.core.ports import Blocks
+from slackbot.core.session import Session
 from slackbot.core.values import replace
 from slackbot.engine import Engine
 from slackbot.views.progress import progress_metadata
@@ -40,11 +41,7 @@ async def test_an_answer_is_told_whatever_else_is_refused(world: EngineWorld, me
         await engine.drain(0)
     else:
         world.chat.fail(method, REFUSED, times=1_000)
-    turn, thread = session.history[0], session.thread
-    progress_ts = await world.chat.post_message(
-        "C1", text="Working", thread_ts=thread.thread_ts, metadata=progress_metadata(session, turn)
-    )
-    performer._writer._board.note_handle(session, turn.turn_id, progress_ts, reports=1)
+    await _shows_progress(world, performer, session)
     await world.works(engine, session_id, response="first")
     if again:
         world.chat.fail(method, REFUSED, times=1_000)
@@ -63,11 +60,7 @@ async def test_the_next_answer_does_not_wait_for_a_progress_message_to_go(world:
     engine = world.engine(performer)
     session_id = await world.begin(engine)
     session = await world.runs(engine, session_id)
-    turn, thread = session.history[0], session.thread
-    ts = await world.chat.post_message(
-        "C1", text="Working", thread_ts=thread.thread_ts, metadata=progress_metadata(session, turn)
-    )
-    performer._writer._board.note_handle(session, turn.turn_id, ts, reports=1)
+    ts = await _shows_progress(world, performer, session)
     world.chat.fail("delete_message", TemporaryError("Wait.", retry_after_seconds=60.0))
     await world.works(engine, session_id, response="first")
     await world.says(engine, session_id, "and this")
@@ -86,11 +79,7 @@ async def test_a_progress_message_that_may_not_be_deleted_says_that_it_is_over(w
     engine = world.engine(performer)
     session_id = await world.begin(engine)
     session = await world.runs(engine, session_id)
-    turn, thread = session.history[0], session.thread
-    ts = await world.chat.post_message(
-        "C1", text="Working", thread_ts=thread.thread_ts, metadata=progress_metadata(session, turn)
-    )
-    performer._writer._board.note_handle(session, turn.turn_id, ts, reports=1)
+    ts = await _shows_progress(world, performer, session)
     world.chat.fail("delete_message", REFUSED)
     await world.works(engine, session_id)
     await _told(world, engine, session_id, "Done.")
@@ -123,6 +112,16 @@ async def test_a_thread_goes_on_where_the_blocks_of_its_card_are_refused() -> No
     await _told(world, engine, session_id, "Done.")
     assert (await world.load(session_id)).thread.status_ts is not None
     await world.close()
+
+
+async def _shows_progress(world: EngineWorld, performer: Any, session: Session) -> str:
+    """The session's first turn shows a progress message, which its performer knows of; its `ts`."""
+    turn = session.history[0]
+    ts = await world.chat.post_message(
+        "C1", text="Working", thread_ts=session.thread.thread_ts, metadata=progress_metadata(session, turn)
+    )
+    performer._writer._board.note_handle(session, turn.turn_id, ts, reports=1)
+    return ts
 
 
 async def _told(world: EngineWorld, engine: Engine, session_id: str, response: str) -> None:
