@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,32 @@ async def test_a_post_that_was_never_in_doubt_is_not_looked_for(world: EngineWor
     await world.works(engine, session_id)
     await world.settled(session_id)
     assert world.chat.called("find_messages") == []
+
+
+class AnotherWasFirst(FakeChat):
+    """Right before an answer is posted, another replica's copy of it appears."""
+
+    first_ts = ""
+
+    async def post_message(self, channel_id: str, **arguments: Any) -> str:
+        if arguments["metadata"].event_type == "devflow_answer" and not self.first_ts:
+            self.first_ts = await super().post_message(channel_id, **arguments)
+        return await super().post_message(channel_id, **arguments)
+
+
+async def test_of_an_answer_that_two_replicas_post_at_once_the_first_counts() -> None:
+    """One that its worker brings and that is stored as well may go out by both; the second takes its own away."""
+    chat = AnotherWasFirst()
+    world = EngineWorld(chat=chat)
+    engine = world.engine()
+    session_id = await world.begin(engine)
+    await world.runs(engine, session_id)
+    turn = replace((await world.load(session_id)).history[0], state=TurnState.ANSWERED, response="Done.", held=True)
+    session = replace(await world.load(session_id), history=(turn,))
+    ts = await world.performer().post_answer(session, turn, full_text=None, look_first=False)
+    assert ts == chat.first_ts
+    assert len(world.posts("devflow_answer")) == 1
+    await world.close()
 
 
 class Posted:

@@ -257,7 +257,8 @@ class FakeChat:
     async def find_messages(
         self, channel_id: str, thread_ts: str, *, event_type: str, oldest: str | None = None
     ) -> list[Message]:
-        ended = self._begin("find_messages", channel_id=channel_id, thread_ts=thread_ts, oldest=oldest)
+        where = {"channel_id": channel_id, "thread_ts": thread_ts, "oldest": oldest}
+        ended = self._begin("find_messages", **where, event_type=event_type)
         self._readable(channel_id)
         found = [
             message.as_port()

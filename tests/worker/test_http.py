@@ -140,7 +140,7 @@ async def test_an_answer_that_does_not_come(call: Call, said: bytes) -> None:
 async def test_a_call_that_is_given_up(call: Call) -> None:
     """It is over at once, its connection is closed, and no thread stays behind."""
     async with server(stays=True) as seen:
-        calling = asyncio.ensure_future(call("GET", seen.url + "/", {}, None, PATIENCE_SECONDS))
+        calling = asyncio.ensure_future(call("GET", seen.url + "/", {}, None, 3600.0))
         while not seen.requests:
             await asyncio.sleep(0.01)
         calling.cancel()
