@@ -60,7 +60,8 @@ def task_observed(session: Session, event: ev.TaskObserved, now: int) -> Session
         if is_unhealthy(task) and session.status.is_live:
             # It keeps its arn, so that it is owed a stop.
             return fail_session(seen, now, report.summary, report.remedy)
-        return seen
+        # A bot that starts sees every task for the first time, and most of them as they were.
+        return seen if seen.task != session.task else session
     seen = replace(seen, ecs_task_arn=None, ecs_cluster_arn=None, ecs_task_definition_arn=None, editor_url=None)
     if not session.status.is_live:
         return seen

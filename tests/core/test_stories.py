@@ -493,6 +493,13 @@ def test_another_task_is_passed_over() -> None:
     assert tell(session, ev.TaskObserved(session.launch, TaskObservation("arn:other", "STOPPED"))) is session
 
 
+def test_a_task_that_is_seen_as_it_was_changes_nothing() -> None:
+    """So a bot that starts writes no item for it, whatever number of sessions is live."""
+    session = tell(running(), observed(running(), "RUNNING"))
+    assert tell(session, observed(session, "RUNNING")) is session
+    assert tell(session, observed(session, "STOPPING")) is not session
+
+
 def test_a_task_that_is_not_known_yet() -> None:
     """Right after RunTask the system may not know it; a minute later it is gone."""
     session = starting()

@@ -83,6 +83,7 @@ async def test_no_token_a_wrong_one_anothers_an_old_one(world: BotWorld) -> None
         "an older launch": sign_worker_token(SECRET, session_id, int(launch) - 1),
         "no session": sign_worker_token(SECRET, derive_session_id("T", "C", "1.1"), int(launch)),
     }
+    await thread.is_settled()
     before = thread.item()
     found = routes()
     assert len(found) >= 8, found
