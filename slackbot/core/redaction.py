@@ -19,103 +19,137 @@ MASK = "[redacted]"
 LONGEST_TOKEN = 4_096
 """A word longer than this is no token; it is not dropped whole where a text was cut."""
 
-_PREFIXED = (
+_TOKENS = (
+    # What each holds in any case, and its shape.
     # GitHub. Since 2026 an installation token may be ghs_<app id>_<JWT>, some 520 characters with dots and dashes.
-    r"gh[opsur]_[A-Za-z0-9._-]{16,}",
-    r"github_pat_\w{20,}",
+    ("gh", r"gh[opsur]_[A-Za-z0-9._-]{16,}"),
+    ("github_pat_", r"github_pat_\w{20,}"),
     # Slack
-    r"xox[abceoprs](?:\.xox[a-z])?-[A-Za-z0-9-]{8,}",
-    r"xoxd-[A-Za-z0-9%+/=_-]{20,}",
-    r"xapp-[A-Za-z0-9-]{8,}",
-    r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9/_-]{20,}",
+    ("xox", r"xox[abceoprs](?:\.xox[a-z])?-[A-Za-z0-9-]{8,}"),
+    ("xoxd-", r"xoxd-[A-Za-z0-9%+/=_-]{20,}"),
+    ("xapp-", r"xapp-[A-Za-z0-9-]{8,}"),
+    ("hooks.slack.com/", r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9/_-]{20,}"),
     # Amazon: key ids, and Bedrock's API keys
-    r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Z0-9])",
-    r"ABSK[A-Za-z0-9+/]{60,}={0,2}",
+    ("AKIA", r"AKIA[A-Z0-9]{16}(?![A-Z0-9])"),
+    ("ASIA", r"ASIA[A-Z0-9]{16}(?![A-Z0-9])"),
+    ("ABIA", r"ABIA[A-Z0-9]{16}(?![A-Z0-9])"),
+    ("ACCA", r"ACCA[A-Z0-9]{16}(?![A-Z0-9])"),
+    ("ABSK", r"ABSK[A-Za-z0-9+/]{60,}={0,2}"),
     # Models: Anthropic, OpenAI and those who copy their shape; Google, Groq, xAI, Hugging Face, Replicate, Perplexity
-    r"sk-[A-Za-z0-9_-]{20,}",
-    r"AIza[A-Za-z0-9_-]{30,}",
-    r"gsk_[A-Za-z0-9]{40,}",
-    r"xai-[A-Za-z0-9]{40,}",
-    r"hf_[A-Za-z]{30,}",
-    r"r8_[A-Za-z0-9]{30,}",
-    r"pplx-[A-Za-z0-9]{40,}",
+    ("sk-", r"sk-[A-Za-z0-9_-]{20,}"),
+    ("AIza", r"AIza[A-Za-z0-9_-]{30,}"),
+    ("gsk_", r"gsk_[A-Za-z0-9]{40,}"),
+    ("xai-", r"xai-[A-Za-z0-9]{40,}"),
+    ("hf_", r"hf_[A-Za-z]{30,}"),
+    ("r8_", r"r8_[A-Za-z0-9]{30,}"),
+    ("pplx-", r"pplx-[A-Za-z0-9]{40,}"),
     # Google's OAuth
-    r"ya29\.[A-Za-z0-9_-]{20,}",
-    r"GOCSPX-[A-Za-z0-9_-]{20,}",
+    ("ya29.", r"ya29\.[A-Za-z0-9_-]{20,}"),
+    ("GOCSPX-", r"GOCSPX-[A-Za-z0-9_-]{20,}"),
     # Forges and registries: GitLab, npm, PyPI, RubyGems, Docker Hub, crates.io, Bitbucket and Atlassian
-    r"gl(?:pat|cbt|dt|ft|ptt|rt|soat|agent|oas|imt|ffct)-[A-Za-z0-9_.-]{20,}",
-    r"npm_[A-Za-z0-9]{36}",
-    r"pypi-AgE[A-Za-z0-9_-]{50,}",
-    r"rubygems_[a-f0-9]{48}",
-    r"dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}",
-    r"cio[A-Za-z0-9]{32}(?![A-Za-z0-9])",
-    r"AT(?:ATT3|CTT3|BB)[A-Za-z0-9_=-]{20,}",
+    ("gl", r"gl(?:pat|cbt|dt|ft|ptt|rt|soat|agent|oas|imt|ffct)-[A-Za-z0-9_.-]{20,}"),
+    ("npm_", r"npm_[A-Za-z0-9]{36}"),
+    ("pypi-AgE", r"pypi-AgE[A-Za-z0-9_-]{50,}"),
+    ("rubygems_", r"rubygems_[a-f0-9]{48}"),
+    ("dckr_", r"dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}"),
+    ("cio", r"cio[A-Za-z0-9]{32}(?![A-Za-z0-9])"),
+    ("AT", r"AT(?:ATT3|CTT3|BB)[A-Za-z0-9_=-]{20,}"),
     # Clouds and tools: DigitalOcean, HashiCorp, Databricks, Fly, Heroku, Supabase, Terraform, Pulumi, Grafana, Sentry
-    r"do[opr]_v1_[a-f0-9]{64}",
-    r"hv[sbr]\.[A-Za-z0-9_-]{24,}",
-    r"dapi[a-f0-9]{32}",
-    r"fo1_[A-Za-z0-9_-]{40,}",
-    r"HRKU-[A-Za-z0-9_-]{30,}",
-    r"sb(?:p|_secret)_[A-Za-z0-9_-]{30,}",
-    r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,}",
-    r"pul-[a-f0-9]{40}",
-    r"gl(?:c|sa)_[A-Za-z0-9+/=_-]{32,}",
-    r"sntry[su]_[A-Za-z0-9+/=_-]{40,}",
+    ("_v1_", r"do[opr]_v1_[a-f0-9]{64}"),
+    ("hv", r"hv[sbr]\.[A-Za-z0-9_-]{24,}"),
+    ("dapi", r"dapi[a-f0-9]{32}"),
+    ("fo1_", r"fo1_[A-Za-z0-9_-]{40,}"),
+    ("HRKU-", r"HRKU-[A-Za-z0-9_-]{30,}"),
+    ("sb", r"sb(?:p|_secret)_[A-Za-z0-9_-]{30,}"),
+    (".atlasv1.", r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,}"),
+    ("pul-", r"pul-[a-f0-9]{40}"),
+    ("gl", r"gl(?:c|sa)_[A-Za-z0-9+/=_-]{32,}"),
+    ("sntry", r"sntry[su]_[A-Za-z0-9+/=_-]{40,}"),
     # Services: Stripe, SendGrid, Twilio, Mailchimp, Shopify, Square, Linear, Notion, Postman, New Relic, Figma
-    r"(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,}",
-    r"whsec_[A-Za-z0-9+/=]{24,}",
-    r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
-    r"SK[a-f0-9]{32}",
-    r"[a-f0-9]{32}-us\d{1,2}",
-    r"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}",
-    r"sq0[a-z]{3}-[A-Za-z0-9_-]{22,}",
-    r"lin_(?:api|oauth)_[A-Za-z0-9]{32,}",
-    r"(?:ntn|secret)_[A-Za-z0-9]{40,}",
-    r"PMAK-[a-f0-9]{24}-[a-f0-9]{34}",
-    r"NRAK-[A-Z0-9]{27}",
-    r"figd_[A-Za-z0-9_-]{36,}",
-    r"\d{8,10}:AA[A-Za-z0-9_-]{33}",
-    r"AGE-SECRET-KEY-1[A-Z0-9]{58}",
+    ("k_", r"(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,}"),
+    ("whsec_", r"whsec_[A-Za-z0-9+/=]{24,}"),
+    ("SG.", r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
+    ("SK", r"SK[a-f0-9]{32}"),
+    ("-us", r"[a-f0-9]{32}-us\d{1,2}"),
+    ("shp", r"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"),
+    ("sq0", r"sq0[a-z]{3}-[A-Za-z0-9_-]{22,}"),
+    ("lin_", r"lin_(?:api|oauth)_[A-Za-z0-9]{32,}"),
+    ("ntn_", r"ntn_[A-Za-z0-9]{40,}"),
+    ("secret_", r"secret_[A-Za-z0-9]{40,}"),
+    ("PMAK-", r"PMAK-[a-f0-9]{24}-[a-f0-9]{34}"),
+    ("NRAK-", r"NRAK-[A-Z0-9]{27}"),
+    ("figd_", r"figd_[A-Za-z0-9_-]{36,}"),
+    (":AA", r"\d{8,10}:AA[A-Za-z0-9_-]{33}"),
+    ("AGE-SECRET-KEY-1", r"AGE-SECRET-KEY-1[A-Z0-9]{58}"),
     # JSON Web Tokens, whoever made them
-    r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+    ("eyJ", r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
 )
 
-_PATTERNS = (
+_TOKEN = re.compile(
     # Not in the middle of a word, but after an escape such as \n, \u0022 or %3D, and after a terminal's colour.
-    re.compile(
-        r"(?:(?<![A-Za-z0-9_])|(?<=\\[ntr])|(?<=\\u00[0-9a-fA-F]{2})|(?<=%[0-9a-fA-F]{2})|(?<=[\[;]\dm)|(?<=[\[;]\d\dm))"
-        r"(?:" + "|".join(_PREFIXED) + ")"
+    r"(?:(?<![A-Za-z0-9_])|(?<=\\[ntr])|(?<=\\u00[0-9a-fA-F]{2})|(?<=%[0-9a-fA-F]{2})|(?<=[\[;]\dm)|(?<=[\[;]\d\dm))"
+    r"(?:" + "|".join(pattern for _, pattern in _TOKENS) + ")"
+)
+
+_IN_PLACES = (
+    (
+        "-----BEGIN ",
+        re.compile(
+            r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
+        ),
     ),
-    re.compile(
-        r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
-    ),
-    re.compile(r"(?<=x-access-token:)[^@\s/]+(?=@)"),
-    re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),
-    re.compile(r"(?i)(?<=bearer )[A-Za-z0-9._~+/=-]{16,}"),
-    re.compile(r"(?i)(?<=basic )[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9+/])"),
+    ("x-access-token:", re.compile(r"(?<=x-access-token:)[^@\s/]+(?=@)")),
+    ("://", re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")),
+)
+
+_NAMED = (
+    ("bearer ", re.compile(r"(?i)(?<=bearer )[A-Za-z0-9._~+/=-]{16,}")),
+    ("basic ", re.compile(r"(?i)(?<=basic )[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9+/])")),
     # A name that says what the value is: AWS's secret key has no shape of its own, nor has Azure's.
-    re.compile(
-        r"""(?ix)(?:aws_?secret_?(?:access_?)?key|aws_?session_?token|account_?key|client_?secret|shared_?access_?key)
-        ["']?\s{0,3}[:=]\s{0,3}["']?(?P<value>[A-Za-z0-9/+_~.=-]{20,})"""
+    *(
+        (
+            last_word,
+            re.compile(
+                rf"""(?ix)(?:{name})
+                ["']?\s{{0,3}}[:=]\s{{0,3}}["']?(?P<value>[A-Za-z0-9/+_~.=-]{{20,}})"""
+            ),
+        )
+        for last_word, name in (
+            ("key", "aws_?secret_?(?:access_?)?key|account_?key|shared_?access_?key"),
+            ("token", "aws_?session_?token"),
+            ("secret", "client_?secret"),
+        )
     ),
 )
+"""Whatever the case; their first column is in small letters."""
 
 
 _BREAK = r"(?:\s|\\[nr])*"
 _BROKEN = re.compile(r"[A-Za-z0-9+/_-]{40}(?:\s|\\[nr])+[A-Za-z0-9+/_-]|(?:[0-9a-fA-F]{2}\s){8}")
 """Where base64(1), openssl and the like broke their lines, and where hex stands in groups."""
+_SPACE = re.compile(r"[\s\\]")
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` without the given values (those of 8 characters and more), their encodings, and known token shapes."""
     known = tuple(secrets)
     for value in _known(known):
-        text = text.replace(value, MASK)
-    if known and _BROKEN.search(text):
+        if value in text:
+            text = text.replace(value, MASK)
+    if known and _SPACE.search(text) and _BROKEN.search(text):
         for pattern in _broken(known):
             text = pattern.sub(MASK, text)
-    for pattern in _PATTERNS:
-        text = pattern.sub(_masked, text)
+    # Most texts hold no part of any: looking for a few letters is much quicker than for a shape.
+    if any(letters in text for letters, _ in _TOKENS):
+        text = _TOKEN.sub(MASK, text)
+    for letters, pattern in _IN_PLACES:
+        if letters in text:
+            text = pattern.sub(MASK, text)
+    # Beyond ASCII there are letters that count as others of the same name, in another case.
+    small = text.lower() if text.isascii() else None
+    for letters, pattern in _NAMED:
+        if small is None or letters in small:
+            text = pattern.sub(_masked, text)
     return text
 
 

@@ -13,8 +13,10 @@ import textwrap
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from slackbot.core.redaction import MASK, drop_cut_words, redact
+from slackbot.core.redaction import _TOKENS, MASK, drop_cut_words, redact
 
 _RANDOM = random.Random(7)
 _HEX = "0123456789abcdef"
@@ -182,3 +184,36 @@ def test_a_token_cut_in_two_is_dropped() -> None:
         assert drop_cut_words(text[:at], at_end=True) == "begin "
         assert drop_cut_words(text[at:], at_start=True) == " end"
     assert drop_cut_words("one word", at_end=False) == "one word"
+
+
+@pytest.mark.parametrize(("letters", "shape"), _TOKENS)
+def test_no_token_is_without_the_letters_that_are_looked_for_first(letters: str, shape: str) -> None:
+    """A shape is tried only on texts that hold them."""
+
+    @settings(max_examples=20)
+    @given(st.from_regex(shape))
+    def holds(token: str) -> None:
+        assert letters in token
+
+    holds()
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        (f"Authorization: BeaRer {'a' * 20}", "a" * 20),
+        (f"authorization: BASIC {'b' * 20}", "b" * 20),
+        ("git clone https://me:secret-word@host/", "secret-word"),
+        ("x-access-token:abcdef@github.com", "abcdef"),
+        (f"AWS_SECRET_ACCESS_KEY={'c' * 40}", "c" * 40),
+        (f"AccountKey: {'d' * 40}", "d" * 40),
+        (f"awsSessionToken = '{'e' * 40}'", "e" * 40),
+        (f'"Client_Secret": "{"f" * 40}"', "f" * 40),
+        (f"SharedAccessKey={'g' * 40}", "g" * 40),
+        (f"client_\N{LATIN SMALL LETTER LONG S}ecret={'h' * 40}", "h" * 40),
+    ],
+)
+def test_what_stands_behind_a_name_is_found_whatever_the_case(text: str, hidden: str) -> None:
+    """The name is looked for in small letters first."""
+    assert hidden not in redact(text)
+    assert MASK in redact(text)
