@@ -15,7 +15,7 @@ from pathlib import Path
 
 from slackbot.core.errors import DevflowError, PermanentError, TemporaryError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Kept in `PRAGMA user_version`; 0 is a file in which nothing was made yet."""
 
 BUSY_SECONDS = 5.0
@@ -36,17 +36,24 @@ _SCHEMA = (
         ttl INTEGER NOT NULL,
         due_at INTEGER,
         write_version INTEGER NOT NULL,
-        item TEXT NOT NULL
+        item TEXT NOT NULL,
+        live INTEGER NOT NULL DEFAULT 0
     )
     """,
     "CREATE INDEX devflow_sessions_by_user ON devflow_sessions (user_id, created_at, session_id)",
     "CREATE INDEX devflow_sessions_due ON devflow_sessions (due_at, session_id) WHERE due_at IS NOT NULL",
-    # A query uses this one only when it repeats the condition word for word: `sqlite._LIVE`.
+    "CREATE INDEX devflow_sessions_live ON devflow_sessions (session_id) WHERE live",
+)
+
+# Up to schema 1 an index on the item's status itself was written anew with every item.
+_FROM_SCHEMA_1 = (
+    "ALTER TABLE devflow_sessions ADD COLUMN live INTEGER NOT NULL DEFAULT 0",
     """
-    CREATE INDEX devflow_sessions_live ON devflow_sessions (session_id)
+    UPDATE devflow_sessions SET live = 1
         WHERE json_extract(item, '$.status') IN ('starting', 'running')
     """,
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
+    "DROP INDEX devflow_sessions_live",
+    _SCHEMA[-1],
 )
 
 
@@ -67,8 +74,10 @@ def prepare_file(path: Path) -> None:
         raise PermanentError(f"The session store {path} cannot be opened: {error.strerror}.", _OTHER_FILE) from error
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
+def open_writer(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
     """A connection whose commits are on the disk when they return, with the schema in place.
+
+    Once open it waits `busy_seconds` for another's lock.
 
     `PermanentError` when the file is of a newer DevFlow, is no database or cannot be written.
     """
@@ -80,6 +89,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA wal_autocheckpoint = {_AUTOCHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT_BYTES}")
         _make_schema(connection, path)
+        connection.execute(f"PRAGMA busy_timeout = {int(busy_seconds * 1000)}")
     except sqlite3.Error as error:
         connection.close()
         raise in_words(error, path) from error
@@ -106,11 +116,16 @@ def concerns_one_statement(error: sqlite3.Error) -> bool:
     return code in _OF_ONE_STATEMENT
 
 
+def is_locked(error: sqlite3.Error) -> bool:
+    """Whether another connection has what this one needs."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF in _LOCKED
+
+
 def in_words(error: sqlite3.Error, path: Path, *, writing: bool = False) -> DevflowError:
     """What SQLite said, as an error that a person can act on. https://sqlite.org/rescode.html"""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     name = getattr(error, "sqlite_errorname", type(error).__name__)
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if code in _LOCKED:
         return TemporaryError(
             f"The session store {path} was locked by another process for {BUSY_SECONDS:.0f} seconds.",
             f"Try again; if it stays so, see who holds it: fuser {path}",
@@ -130,6 +145,8 @@ def in_words(error: sqlite3.Error, path: Path, *, writing: bool = False) -> Devf
         return PermanentError(f"The session store {path} may not be opened or written ({name}).", _OTHER_FILE)
     return PermanentError(f"The session store {path} refused: {error} ({name}).", "Look at the log for what was asked.")
 
+
+_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 _OF_ONE_STATEMENT = {
     sqlite3.SQLITE_ERROR,
@@ -191,9 +208,9 @@ def _make_schema(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Looked at again under the lock: another process may have been first.
-        if _check_schema(connection, path) == 0:
-            for statement in _SCHEMA:
-                connection.execute(statement)
+        for statement in {0: _SCHEMA, 1: _FROM_SCHEMA_1}.get(_check_schema(connection, path), ()):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

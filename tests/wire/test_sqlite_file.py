@@ -55,8 +55,9 @@ async def test_the_table_is_readable_by_its_attribute_names(path: Path, store: S
         row = dict(connection.execute("SELECT * FROM devflow_sessions").fetchone())
         status = connection.execute("SELECT item ->> '$.status' FROM devflow_sessions").fetchone()[0]
         assert connection.execute("PRAGMA user_version").fetchone()[0] == sqlite_file.SCHEMA_VERSION
-    assert list(row) == ["session_id", "user_id", "created_at", "ttl", "due_at", "write_version", "item"]
+    assert list(row) == ["session_id", "user_id", "created_at", "ttl", "due_at", "write_version", "item", "live"]
     assert json.loads(row["item"]) == item
+    assert row.pop("live") == 1
     assert {name: row[name] for name in row if name != "item"} == {name: item[name] for name in row if name != "item"}
     assert "日本" in row["item"]
     assert status == "running"
@@ -139,13 +140,35 @@ async def test_each_list_has_its_index(path: Path, store: SqliteStore, query: st
 # ------------------------------------------------------------------------------------ files not ours
 
 
+async def test_a_file_of_schema_1_is_taken_over(path: Path, store: SqliteStore) -> None:
+    """As DevFlow made it before sessions had a column `live`: all that is in it is found as before."""
+    live, over = await stored(store), await stored(store, status=Status.STOPPED)
+    await store.close()
+    with another_connection(path) as connection:
+        connection.executescript("""
+            DROP INDEX devflow_sessions_live;
+            ALTER TABLE devflow_sessions DROP COLUMN live;
+            CREATE INDEX devflow_sessions_live ON devflow_sessions (session_id)
+                WHERE json_extract(item, '$.status') IN ('starting', 'running');
+            PRAGMA user_version = 1;
+        """)
+    store = SqliteStore(path)
+    try:
+        assert [entry.session_id async for entry in store.scan(NOW, live=True)] == [live["session_id"]]
+        assert await found(store) == ids(live, over)
+        assert await store.replace({**live, "status": "stopped", "write_version": 2}, 1)
+        assert [entry async for entry in store.scan(NOW, live=True)] == []
+    finally:
+        await store.close()
+
+
 async def test_a_newer_schema_is_refused(path: Path, store: SqliteStore) -> None:
     """An older DevFlow leaves a newer file alone, and says what to do."""
     await store.close()
     with another_connection(path) as connection:
         connection.execute(f"PRAGMA user_version = {sqlite_file.SCHEMA_VERSION + 1}")
     before = path.read_bytes()
-    with pytest.raises(PermanentError, match=r"newer DevFlow \(schema 2; this one knows up to 1\)"):
+    with pytest.raises(PermanentError, match=r"newer DevFlow \(schema 3; this one knows up to 2\)"):
         SqliteStore(path)
     assert path.read_bytes() == before
 

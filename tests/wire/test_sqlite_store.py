@@ -109,15 +109,23 @@ def written(item: Item, **changes: Any) -> Item:
     return {**item, "write_version": item["write_version"] + 1, **changes}
 
 
-async def in_one_batch(store: SqliteStore, *calls: Any) -> list[Any]:
-    """Results (or errors) of calls that the writer finds queued together: another call keeps it busy meanwhile."""
+@pytest.fixture(params=["loop", "thread"])
+def way(request: pytest.FixtureRequest) -> str:
+    """Who writes: the event loop, or the thread to which it leaves that while the file is locked."""
+    return str(request.param)
+
+
+async def in_one_batch(way: str, store: SqliteStore, *calls: Any) -> list[Any]:
+    """Results (or errors) of calls that are written together; for the thread another call keeps it busy meanwhile."""
+    if way == "loop":
+        return await asyncio.gather(*calls, return_exceptions=True)
     with locked(store.path):
         busy = asyncio.ensure_future(store.delete("no session", 0))
-        await asyncio.sleep(0)
-        while not store._writer._queue.empty():
+        while not store._writer._in_thread or not store._writer._queue.empty():
             await asyncio.sleep(0.005)
         writing = [asyncio.ensure_future(call) for call in calls]
-        await asyncio.sleep(0)
+        while store._writer._queue.qsize() < len(calls):
+            await asyncio.sleep(0)
     assert not await busy
     return await asyncio.gather(*writing, return_exceptions=True)
 
@@ -207,16 +215,18 @@ async def test_a_lock_that_stays_is_a_temporary_error(path: Path, monkeypatch: p
 # -------------------------------------------------------------------------------------------- batches
 
 
-async def test_a_conflict_in_a_batch_leaves_the_others_true(store: SqliteStore) -> None:
+async def test_a_conflict_in_a_batch_leaves_the_others_true(way: str, store: SqliteStore) -> None:
     """Writes of one transaction are each conditional on their own."""
     items = [await stored(store) for _ in range(6)]
-    results = await in_one_batch(store, *(store.replace(written(i), 9 if n == 3 else 1) for n, i in enumerate(items)))
+    results = await in_one_batch(
+        way, store, *(store.replace(written(i), 9 if n == 3 else 1) for n, i in enumerate(items))
+    )
     assert results == [True, True, True, False, True, True]
     versions = [(await store.get(item["session_id"], NOW) or {})["write_version"] for item in items]
     assert versions == [2, 2, 2, 1, 2, 2]
 
 
-async def test_what_sqlite_refuses_fails_alone(store: SqliteStore) -> None:
+async def test_what_sqlite_refuses_fails_alone(way: str, store: SqliteStore) -> None:
     """An item that no column can hold, or that nests too deep for SQLite, harms nobody in its transaction."""
     items = [await stored(store) for _ in range(5)]
     deep: list[Any] = []
@@ -229,7 +239,7 @@ async def test_what_sqlite_refuses_fails_alone(store: SqliteStore) -> None:
     sys_limit = sys.getrecursionlimit()
     sys.setrecursionlimit(20_000)
     try:
-        results = await in_one_batch(store, *(store.replace(item, 1) for item in changed))
+        results = await in_one_batch(way, store, *(store.replace(item, 1) for item in changed))
     finally:
         sys.setrecursionlimit(sys_limit)
     assert [results[0], results[4]] == [True, True]
@@ -238,23 +248,26 @@ async def test_what_sqlite_refuses_fails_alone(store: SqliteStore) -> None:
         assert await store.get(item["session_id"], NOW) == item
 
 
-async def test_a_full_disk_stores_nothing_of_a_batch(store: SqliteStore) -> None:
+async def test_a_full_disk_stores_nothing_of_a_batch(way: str, store: SqliteStore) -> None:
     """All writes of the transaction fail in words, none is half there, and the store works when there is room again."""
     items = [await stored(store) for _ in range(4)]
     # A limit on the pages is how SQLite itself lets one try a full disk: the same SQLITE_FULL.
-    await store._writer.submit(lambda connection: connection.execute("PRAGMA max_page_count = 1").fetchall())
+    connections = (store._writer._connection, store._writer._at_once)
+    for connection in connections:
+        connection.execute("PRAGMA max_page_count = 1").fetchall()
     big = {"initial_prompt": "x" * 200_000}
     changed = [written(item, **(big if n == 2 else {})) for n, item in enumerate(items)]
-    results = await in_one_batch(store, *(store.replace(item, 1) for item in changed))
+    results = await in_one_batch(way, store, *(store.replace(item, 1) for item in changed))
     assert [type(result) for result in results] == [TemporaryError] * 4
     assert "full" in str(results[0])
     for item in items:
         assert await store.get(item["session_id"], NOW) == item
-    await store._writer.submit(lambda connection: connection.execute("PRAGMA max_page_count = 100000").fetchall())
+    for connection in connections:
+        connection.execute("PRAGMA max_page_count = 100000").fetchall()
     assert await store.replace(changed[2], 1)
 
 
-async def test_a_disk_that_fails_in_a_batch_undoes_it(store: SqliteStore) -> None:
+async def test_a_disk_that_fails_in_a_batch_undoes_it(way: str, store: SqliteStore) -> None:
     """What was already done of the transaction is rolled back, its callers are told, and the next write is stored."""
     items = [await stored(store) for _ in range(2)]
 
@@ -267,7 +280,7 @@ async def test_a_disk_that_fails_in_a_batch_undoes_it(store: SqliteStore) -> Non
         await store._writer.submit(fail)
 
     results = await in_one_batch(
-        store, store.replace(written(items[0]), 1), failing(), store.replace(written(items[1]), 1)
+        way, store, store.replace(written(items[0]), 1), failing(), store.replace(written(items[1]), 1)
     )
     assert [type(result) for result in results] == [TemporaryError] * 3
     assert results[0].outcome_unknown
