@@ -24,6 +24,7 @@ from slackbot.core.repository_policy import LimitsOf
 from slackbot.core.session import Session
 from slackbot.core.transitions import decide
 from slackbot.core.values import replace
+from slackbot.one_at_a_time import OneAtATime
 from slackbot.performing import Performing, PerformsEffects
 from slackbot.recollection import Recollection
 from slackbot.sealing import Sealer
@@ -59,7 +60,7 @@ class Engine:
         self.limits_of = limits_of
         """What may take how long in a repository's sessions."""
         self._on_saved = on_saved
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._writing = OneAtATime()
         self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self._recollection = Recollection()
         self._sealer = Sealer(replica_id=replica_id, now=self.now, limits_of=limits_of)
@@ -118,10 +119,9 @@ class Engine:
         on it, so one that changed meanwhile is read after all.
         Raises what `decide` raises, with nothing changed, and `NotFound` where there is no such session.
         """
-        lock = self._lock(session_id)
-        if lock.locked():
+        if self._writing.is_held(session_id):
             read = None
-        async with lock:
+        async with self._writing.of(session_id):
             for _ in range(_MAX_RACES):
                 before = read or await self.load(session_id)
                 read = None
@@ -142,7 +142,7 @@ class Engine:
         `Overtaken` when it is not so any more, or when nothing would change: then what the store says decides. What
         `decide` raises may be due to the old state as well.
         """
-        async with self._lock(session.session_id):
+        async with self._writing.of(session.session_id):
             if self.recalled(session.session_id) is not session:
                 raise Overtaken
             after = decide(session, event, self.now())
@@ -179,6 +179,10 @@ class Engine:
             self._wake(session.session_id)
             log.info("session_forgotten", session_id=session.session_id, user_id=session.forgotten_by)
 
+    def afterwards(self, follow: Callable[[], None]) -> None:
+        """Has `follow` happen behind what follows from the writes so far, once nobody waits for a write."""
+        self._performing.afterwards.do(follow)
+
     def visit(self, session_id: str) -> None:
         """Somebody thinks the session is owed something: look, and perform it."""
         self._performing.visit(session_id)
@@ -197,12 +201,6 @@ class Engine:
         return self._performing.is_busy
 
     # ----------------------------------------------------------------------------------- saving
-
-    def _lock(self, session_id: str) -> asyncio.Lock:
-        lock = self._locks.get(session_id)
-        if lock is None:
-            lock = self._locks[session_id] = asyncio.Lock()
-        return lock
 
     async def _save(self, before: Session, after: Session) -> Session | None:
         """Writes `after` over `before` and begins what follows; None when another write came between."""

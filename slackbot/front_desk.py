@@ -6,11 +6,10 @@ person is to read.
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from weakref import WeakValueDictionary
+from functools import partial
 
 import structlog
 
@@ -24,6 +23,7 @@ from slackbot.core.attachments import FILES_ALONE, Attached, choose
 from slackbot.core.errors import DevflowError, TemporaryError
 from slackbot.core.session import Session, derive_session_id
 from slackbot.engine import Engine, Overtaken
+from slackbot.one_at_a_time import OneAtATime
 from slackbot.session_start import LostRoot, SessionStarter
 from slackbot.told_ahead import ToldAhead
 from slackbot.views.attachments import files_left_out
@@ -71,7 +71,8 @@ class FrontDesk:
         self._hinted: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._foreign_threads: dict[tuple[str, str], None] = {}
         self._ahead: ToldAhead[Reply] = ToldAhead()
-        self._order: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._order = OneAtATime()
+        """Of the messages of a thread, in the order in which they came: an edit follows its message."""
 
     async def language(self, user_id: str) -> str:
         """What this person reads alone is written in it; for listeners too, which tell what went wrong."""
@@ -88,21 +89,21 @@ class FrontDesk:
 
         `lost`: the card of an earlier session, where the caller has found one that the store knows nothing of.
         """
-        with self._commands.refusals_audited("reply", reply.user_id, reply.channel_id, reply.thread_ts):
-            async with self._in_order(reply.channel_id, reply.thread_ts):
-                now_said = self._as_it_is_now(reply)
-                if now_said is None:
-                    return None
-                reply = now_said
-                recalled = self._engine.recalled(self.session_id_of(reply.channel_id, reply.thread_ts))
-                if recalled is not None:
-                    try:
-                        return await self._reply(reply, None, recalled)
-                    except TemporaryError:
-                        raise
-                    except (Overtaken, DevflowError) as error:
-                        # Nothing was changed. What a person is told is decided on what the store says.
-                        log.debug("recalled_in_vain", session_id=recalled.session_id, why=type(error).__name__)
+        async with self._order.of((reply.channel_id, reply.thread_ts)):
+            now_said = self._as_it_is_now(reply)
+            if now_said is None:
+                return None
+            reply = now_said
+            recalled = self._engine.recalled(self.session_id_of(reply.channel_id, reply.thread_ts))
+            if recalled is not None:
+                try:
+                    return await self._reply(reply, None, recalled)
+                except TemporaryError:
+                    raise
+                except (Overtaken, DevflowError) as error:
+                    # Nothing was changed. What a person is told is decided on what the store says.
+                    log.debug("recalled_in_vain", session_id=recalled.session_id, why=type(error).__name__)
+            with self._commands.refusals_audited("reply", reply.user_id, reply.channel_id, reply.thread_ts):
                 return await self._reply(reply, lost, None)
 
     async def _reply(self, reply: Reply, lost: LostRoot | None, recalled: Session | None) -> View | None:
@@ -156,7 +157,7 @@ class FrontDesk:
                 session = await self._engine.handle(session.session_id, event, read=session)
         # Said once this is acknowledged: Slack need not wait for a log file.
         is_talk = session.turn(turn_id) is None and turn_id in session.heard
-        asyncio.get_running_loop().call_soon(_say_stored, session.session_id, turn_id, reply.user_id, is_talk)
+        self._engine.afterwards(partial(_say_stored, session.session_id, turn_id, reply.user_id, is_talk))
         if is_talk:
             return await self._overheard(session, reply)
         return files_left_out(left_out, language=await self.language(reply.user_id)) if left_out else None
@@ -178,7 +179,7 @@ class FrontDesk:
 
         Returns what its author alone is to read: words that name DevFlow only now are taken as if just written.
         """
-        async with self._in_order(reply.channel_id, reply.thread_ts):
+        async with self._order.of((reply.channel_id, reply.thread_ts)):
             return await self._edited(reply, was)
 
     async def _edited(self, reply: Reply, was: Reply | None) -> View | None:
@@ -224,7 +225,7 @@ class FrontDesk:
 
     async def deleted(self, channel_id: str, thread_ts: str, message_ts: str, was: Reply | None = None) -> None:
         """A message in a thread is gone; a waiting prompt goes with it, and so does talk. `was`: what it said."""
-        async with self._in_order(channel_id, thread_ts):
+        async with self._order.of((channel_id, thread_ts)):
             session = await self.session_of_thread(channel_id, thread_ts)
             if session is None:
                 return
@@ -287,10 +288,6 @@ class FrontDesk:
         if session is None:
             return await self._press_lost(verb, user_id, await self._starter.find_root(channel_id, thread_ts))
         return await self._commands.asked(session, verb, user_id, press_id, message_ts, value)
-
-    def _in_order(self, channel_id: str, thread_ts: str) -> asyncio.Lock:
-        """Held by one message of a thread at a time, in the order in which they came: an edit follows its message."""
-        return self._order.setdefault((channel_id, thread_ts), asyncio.Lock())
 
     async def _press_lost(self, verb: str, user_id: str, lost: LostRoot | None) -> View | None:
         """A verb where no session is stored: only Retry begins one, and only where none ever ran."""

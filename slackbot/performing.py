@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import structlog
 
+from slackbot.afterwards import Afterwards
 from slackbot.core import events as ev
 from slackbot.core.card_key import card_key
 from slackbot.core.effects import Effect, ForgetSession, MakeBranch, RunTask, UpdateCard, is_lasting, owed
@@ -21,7 +23,7 @@ from slackbot.core.session import Session
 from slackbot.lanes import Lane, Lanes
 from slackbot.outages import STORE, Outages, system_of
 from slackbot.quiet_time import QuietTime
-from slackbot.sealing import Sealer, remember
+from slackbot.sealing import Sealer, keep_in
 
 log = structlog.get_logger()
 
@@ -96,7 +98,8 @@ class Performing:
         self._lanes = Lanes(self._perform_lane, retry_seconds=retry_seconds, on_begin=self._on_begin)
         self._outages = Outages()
         self._fresh: OrderedDict[tuple[str, Effect], None] = OrderedDict()
-        self._followed_up_soon: list[tuple[Session | None, Session]] = []
+        self.afterwards = Afterwards()
+        """What follows from the engine's writes, and from what a desk did with them."""
         self._quiet = QuietTime(lambda session_id: self._lanes.kick(session_id, "thread"))
 
     # ------------------------------------------------------------------------------- when
@@ -108,14 +111,14 @@ class Performing:
 
     async def drain(self, seconds: float) -> bool:
         """Takes on nothing new and waits for what is being performed; True when all of it was done in time."""
-        self._follow_up()
+        self.afterwards.do_all()
         self._quiet.begin_all()
         return await self._lanes.drain(seconds)
 
     @property
     def is_busy(self) -> bool:
         """Whether anything is being performed right now."""
-        return bool(self._followed_up_soon or self._quiet) or self._lanes.is_busy
+        return bool(self.afterwards or self._quiet) or self._lanes.is_busy
 
     def saved(self, before: Session | None, after: Session) -> None:
         """Whoever waits for the write, and with them Slack, goes on first; what follows from it comes right behind."""
@@ -126,18 +129,7 @@ class Performing:
             self._begin_what_follows(before, after)
             return
         self._quiet.disturb()
-        if not self._followed_up_soon:
-            asyncio.get_running_loop().call_soon(self._follow_up)
-        self._followed_up_soon.append((before, after))
-
-    def _follow_up(self) -> None:
-        saved, self._followed_up_soon = self._followed_up_soon, []
-        for before, after in saved:
-            try:
-                self._begin_what_follows(before, after)
-            except Exception:
-                # What is owed is in the store; the reconciler comes by.
-                log.exception("follow_up_failed", session_id=after.session_id)
+        self.afterwards.do(partial(self._begin_what_follows, before, after))
 
     def _begin_what_follows(self, before: Session | None, after: Session) -> None:
         self._noted(before, after)
@@ -147,7 +139,7 @@ class Performing:
         for effect in lasting:
             # Under another's lease it may be performed there before it is here: then it is not the first try.
             if effect not in known and self._sealer.is_mine(after.lease):
-                remember(self._fresh, (after.session_id, effect), None)
+                keep_in(self._fresh, (after.session_id, effect), None)
         lanes = {effect.lane for effect in lasting}
         for lane in sorted(lanes):
             self._lanes.kick(after.session_id, lane)

@@ -16,7 +16,7 @@ from slackbot.core.item import BUDGET_BYTES, session_size_bytes, to_item
 from slackbot.core.ports import Item
 from slackbot.core.repository_policy import LimitsOf
 from slackbot.core.session import TTL_SECONDS, Lease, Session
-from slackbot.core.values import replace
+from slackbot.core.values import remember, replace
 
 LEASE_SECONDS = 30
 """How long one replica has what is owed to itself; another steps in after it."""
@@ -56,16 +56,19 @@ class Sealer:
         told = self._drawn.get(after.session_id)
         if told is not None and after.thread.status_ts is not None and after.thread.card != told:
             after = replace(after, thread=replace(after.thread, card=told))
-        lease = after.lease
+        lease, effects = after.lease, owed(after)
         foreign = lease is not None and lease.owner != self._replica_id and lease.until > now
-        if not any(is_lasting(effect, after) for effect in owed(after)):
-            return replace(
-                after, lease=lease if foreign else None, due_at=next_deadline(after, self.limits_of(after.repository))
-            )
-        if foreign and lease is not None:
-            return replace(after, due_at=lease.until)
-        until = now + LEASE_SECONDS
-        return replace(after, lease=Lease(self._replica_id, until), due_at=until)
+        if not any(is_lasting(effect, after) for effect in effects):
+            due_at = next_deadline(after, self.limits_of(after.repository))
+            sealed = replace(after, lease=lease if foreign else None, due_at=due_at)
+        elif foreign and lease is not None:
+            sealed = replace(after, due_at=lease.until)
+        else:
+            until = now + LEASE_SECONDS
+            sealed = replace(after, lease=Lease(self._replica_id, until), due_at=until)
+        # Neither a lease nor `due_at` changes what is owed, so that need not be found out once more.
+        remember(sealed, "_owed", effects)
+        return sealed
 
     def is_mine(self, lease: Lease | None) -> bool:
         return lease is not None and lease.owner == self._replica_id and lease.until > self._now()
@@ -82,7 +85,7 @@ class Sealer:
 
     def drew(self, session_id: str, card: str) -> None:
         """This process drew the card so; the next write says it."""
-        remember(self._drawn, session_id, card)
+        keep_in(self._drawn, session_id, card)
 
     def drawn(self, session_id: str) -> str | None:
         """The card as this process last drew it."""
@@ -93,7 +96,7 @@ class Sealer:
         self._drawn.pop(session_id, None)
 
 
-def remember(memory: OrderedDict[K, V], key: K, value: V) -> None:
+def keep_in(memory: OrderedDict[K, V], key: K, value: V) -> None:
     """A bounded memory: the oldest leaves. Losing an entry costs a look-up, never correctness."""
     memory[key] = value
     memory.move_to_end(key)

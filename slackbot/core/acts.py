@@ -31,16 +31,24 @@ def acts_of(before: Session | None, after: Session) -> list[Act]:
     """In the order in which they are told; empty for a write that only keeps the books."""
     if before is None:
         return [_requested(after)]
-    return [
-        *_of_turns(before, after),
-        *_of_permissions(before, after),
-        *_of_models(before, after),
-        *_of_owner(before, after),
-        *_of_stay(before, after),
-        *_of_pull_request(before, after),
-        *_of_task(before, after),
-        *_end(before, after),
-    ]
+    acts: list[Act] = []
+    # What is the same object in both says nothing: most writes change one or two of these.
+    if after.history is not before.history:
+        acts += _of_turns(before, after)
+    if after.permissions is not before.permissions:
+        acts += _of_permissions(before, after)
+    if after.spending is not before.spending:
+        acts += _of_models(before, after)
+    acts += _of_owner(before, after)
+    if after.stay is not before.stay:
+        acts += _of_stay(before, after)
+    if after.pull_request is not before.pull_request or after.pr_number != before.pr_number:
+        acts += _of_pull_request(before, after)
+    if after.ecs_task_arn != before.ecs_task_arn:
+        acts += _of_task(before, after)
+    if after.status is not before.status:
+        acts += _end(before, after)
+    return acts
 
 
 def _requested(session: Session) -> Act:

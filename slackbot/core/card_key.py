@@ -9,7 +9,17 @@ from slackbot.core.session import Session, TurnState
 
 def card_key(session: Session) -> str:
     """A short fingerprint of all that the card shows; the card is owed an update when it differs."""
-    working = session.working_turn
+    # One walk along the history: this is asked with every write.
+    working, at_work, waiting, has_commit = None, 0, [], False
+    for turn in session.history:
+        if turn.state is TurnState.WORKING:
+            at_work += 1
+            if working is None and turn.joined_to is None:
+                working = turn
+        elif turn.state is TurnState.QUEUED:
+            waiting.append((turn.turn_id, turn.prompt[:200]))
+        has_commit = has_commit or bool(turn.commit_sha)
+    asked, task, ended = session.open_permission, session.task, session.ended
     facts = (
         session.status,
         session.repository.full_name,
@@ -19,17 +29,17 @@ def card_key(session: Session) -> str:
         session.user_id,
         session.agent,
         session.thread.listen,
-        session.open_permission.permission_id if session.open_permission else None,
+        asked.permission_id if asked else None,
         session.model,
         session.mode,
-        session.task.last_status,
-        session.task.stop_code,
-        session.task.stopped_reason,
-        session.task.log_url,
-        session.task.failed_launches,
-        session.task.launch_fault,
-        session.task.delayed_by,
-        session.task.unpushed_files,
+        task.last_status,
+        task.stop_code,
+        task.stopped_reason,
+        task.log_url,
+        task.failed_launches,
+        task.launch_fault,
+        task.delayed_by,
+        task.unpushed_files,
         session.pr_number,
         session.pr_url,
         session.pull_request.state,
@@ -37,13 +47,13 @@ def card_key(session: Session) -> str:
         session.editor_url,
         session.error_message,
         session.error_remedy,
-        session.ended.by if session.ended else None,
-        session.ended.user_id if session.ended else None,
+        ended.by if ended else None,
+        ended.user_id if ended else None,
         working.turn_id if working else None,
         bool(working and working.cancelled_at),
-        [(turn.turn_id, turn.prompt[:200]) for turn in session.waiting_turns],
-        sum(turn.state is TurnState.WORKING for turn in session.history),
+        waiting,
+        at_work,
         session.retryable_turn() is not None,
-        any(turn.commit_sha for turn in session.history),
+        has_commit,
     )
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]

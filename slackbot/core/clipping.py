@@ -17,6 +17,8 @@ def clip(text: str, limit_bytes: int) -> tuple[str, bool]:
     Two thirds of the room go to the head, one third to the tail; no character is cut in two. Lone surrogates,
     which UTF-8 cannot hold, become `?`.
     """
+    if len(text) <= limit_bytes and text.isascii():
+        return text, False
     raw = text.encode("utf-8", "replace")
     if len(raw) <= limit_bytes:
         return raw.decode("utf-8"), False

@@ -9,6 +9,7 @@ from slackbot.core.card_key import card_key
 from slackbot.core.pull_request_rules import pull_request_card_key
 from slackbot.core.session import Notice, Session, Status, Turn, TurnState
 from slackbot.core.staying import is_untrue
+from slackbot.core.values import remember, remembered
 
 
 class Effect:
@@ -144,6 +145,11 @@ class LookForMergedBranch(Effect):
 
 def owed(session: Session) -> tuple[Effect, ...]:
     """Everything the stored session still owes the world, in the order in which people should see it."""
+    known: tuple[Effect, ...] | None = remembered(session, "_owed")
+    return known if known is not None else remember(session, "_owed", _owed(session))
+
+
+def _owed(session: Session) -> tuple[Effect, ...]:
     effects: list[Effect] = []
     can_post = session.thread.lost is None
     if can_post:

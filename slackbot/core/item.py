@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from slackbot.core.errors import PermanentError, UsageError
@@ -69,6 +70,11 @@ _TOP = (
     "pr_url editor_url model mode error_message error_remedy forgotten_by dropped_ts"
 ).split()
 
+_top_of = attrgetter(*_TOP)
+
+_PARTS = ("task", "branch", "pull_request", "stay", "lease", "ended")
+"""Maps of the item that are one value of the session each."""
+
 _KNOWN = frozenset(
     "repository_owner repository_name status history slack task branch pull_request spending stay lease ended asides "
     "aside_files heard permissions".split()
@@ -78,35 +84,34 @@ _NUMBERS = frozenset("github_installation_id created_at updated_at ttl launch wr
 
 
 def to_item(session: Session) -> Item:
-    """The session as an item: every attribute under its name in the table."""
+    """The session as an item: every attribute under its name in the table. Items share maps: nobody may change them."""
     item: Item = dict(session.extra)
-    item.update({name: getattr(session, name) for name in _TOP})
-    item.update(
-        repository_owner=session.repository.owner,
-        repository_name=session.repository.name,
-        status=str(session.status),
-        history=[_flat(turn) for turn in session.history],
-        slack={
-            **_flat(session.thread),
-            "notices": [_flat(notice) for notice in session.thread.notices],
-        },
-        task=_flat(session.task),
-        branch=_flat(session.branch),
-        pull_request=_flat(session.pull_request),
-        spending=_flat_spending(session.spending),
-        stay=_flat(session.stay),
-        lease=_flat(session.lease) if session.lease else None,
-        ended=_flat(session.ended) if session.ended else None,
-        asides=list(session.asides),
-        aside_files=[dict(file) for file in session.aside_files],
-        heard=list(session.heard),
-        permissions=[_flat(permission) for permission in session.permissions],
-    )
-    if not item["slack"]["notices"]:
-        del item["slack"]["notices"]
-    # `history` is there from the start; everything else that is empty is absent.
-    kept = {"history", *session.extra}
-    return {name: value for name, value in item.items() if name in kept or not _is_empty(value)}
+    for name, value in zip(_TOP, _top_of(session), strict=True):
+        if value is not None and value != "":
+            item[name] = value
+    item["repository_owner"] = session.repository.owner
+    item["repository_name"] = session.repository.name
+    item["status"] = session.status.value
+    # There from the start; everything else that is empty is absent.
+    item["history"] = [_flat(turn) for turn in session.history]
+    notices = session.thread.notices
+    slack = _flat(session.thread)
+    item["slack"] = {**slack, "notices": [_flat(notice) for notice in notices]} if notices else slack
+    for name in _PARTS:
+        part = getattr(session, name)
+        if part is not None and (flat := _flat(part)):
+            item[name] = flat
+    if flat := _flat_spending(session.spending):
+        item["spending"] = flat
+    if session.asides:
+        item["asides"] = list(session.asides)
+    if session.aside_files:
+        item["aside_files"] = [dict(file) for file in session.aside_files]
+    if session.heard:
+        item["heard"] = list(session.heard)
+    if session.permissions:
+        item["permissions"] = [_flat(permission) for permission in session.permissions]
+    return item
 
 
 def from_item(item: Item) -> Session:
@@ -164,15 +169,29 @@ def item_size_bytes(item: Mapping[str, Any]) -> int:
 
 
 def session_size_bytes(session: Session, item: Mapping[str, Any]) -> int:
-    """As `item_size_bytes(item)`, where `item` is the session's: turns that did not change are not counted anew."""
-    rest = {name: value for name, value in item.items() if name != "history"}
-    return item_size_bytes(rest) + len("history") + 3 + sum(turn_size_bytes(turn) for turn in session.history)
+    """As `item_size_bytes(item)`, where `item` is the session's: what did not change is not counted anew."""
+    size_bytes = 0
+    for name, value in item.items():
+        size_bytes += len(name) if name.isascii() else len(name.encode())
+        if name == "history":
+            size_bytes += 3 + sum(map(turn_size_bytes, session.history))
+        elif name in _PARTS:
+            size_bytes += _flat_size(getattr(session, name))
+        elif name == "slack" and not session.thread.notices:
+            size_bytes += _flat_size(session.thread)
+        else:
+            size_bytes += _value_size(value)
+    return size_bytes
 
 
 def turn_size_bytes(turn: Turn) -> int:
     """What one entry of `history` adds to the size of its item."""
-    known: int | None = remembered(turn, "_size_bytes")
-    return known if known is not None else remember(turn, "_size_bytes", 1 + _value_size(_flat(turn)))
+    return 1 + _flat_size(turn)
+
+
+def _flat_size(value: Any) -> int:
+    known: int | None = remembered(value, "_size_bytes")
+    return known if known is not None else remember(value, "_size_bytes", _value_size(_flat(value)))
 
 
 def _value_size(value: Any) -> int:
@@ -204,7 +223,7 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
 
 def _flat_spending(spending: Spending) -> dict[str, Any]:
     flat = _flat(spending)
-    return {name: value for name, value in flat.items() if value or name not in ("counted", "models")}
+    return {name: value for name, value in flat.items() if value or name not in ("counted", "models")} if flat else {}
 
 
 def _spending(entry: Mapping[str, Any]) -> Spending:
@@ -250,7 +269,7 @@ def _flattened(value: Any) -> dict[str, Any]:
     flat = dict(getattr(value, "extra", {}))
     for name, default in _DEFAULTS[type(value)].items():
         inner = getattr(value, name)
-        if inner is None and default is None:
+        if inner is default:
             continue
         if isinstance(inner, str | int):
             if isinstance(inner, TurnState | EndedBy):

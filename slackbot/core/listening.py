@@ -68,6 +68,8 @@ def overhear(session: Session, user_id: str, text: str, request_id: str | None, 
 
 def not_overheard(session: Session, user_id: str, text: str, files: Files = ()) -> Session:
     """Without what turned out to be a prompt, or is no longer said."""
+    if not session.asides and not session.aside_files:
+        return session
     line = _line(user_id, text, files)
     gone = {file.get("file_id") for file in files}
     return replace(

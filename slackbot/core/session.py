@@ -5,6 +5,7 @@ Filled by `core.item` from the table and by `core.transitions`; read by everythi
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -139,7 +140,7 @@ class Session:
     @property
     def open_permission(self) -> Permission | None:
         """The question of the agent that waits for somebody's answer."""
-        return next((each for each in self.permissions if each.outcome is None), None)
+        return next((each for each in self.permissions if each.outcome is None), None) if self.permissions else None
 
     def permission(self, permission_id: str) -> Permission | None:
         return next((each for each in self.permissions if each.permission_id == permission_id), None)
@@ -169,13 +170,15 @@ class Session:
         Under a message (`message_ts`) that tells how turns ended it is the last of those whose prompt was not answered
         since: several prompts may be kept, each with its own Retry.
         """
-        ended = [turn for turn in self.history if turn.state.is_ended and turn.told_by != WITHDRAWN]
-        told = [turn for turn in ended if turn.response_ts == message_ts] if message_ts else []
-        if told:
-            answered = {(turn.prompt_ts, turn.prompt) for turn in ended if turn.state is TurnState.ANSWERED}
-            left = [turn for turn in told if (turn.prompt_ts, turn.prompt) not in answered]
-            return left[-1] if left else None
-        last = ended[-1] if ended else None
+        if message_ts is not None:
+            ended = [turn for turn in self.history if turn.state.is_ended and turn.told_by != WITHDRAWN]
+            told = [turn for turn in ended if turn.response_ts == message_ts]
+            if told:
+                answered = {(turn.prompt_ts, turn.prompt) for turn in ended if turn.state is TurnState.ANSWERED}
+                left = [turn for turn in told if (turn.prompt_ts, turn.prompt) not in answered]
+                return left[-1] if left else None
+        backwards = (turn for turn in reversed(self.history) if turn.state.is_ended and turn.told_by != WITHDRAWN)
+        last = next(backwards, None)
         return last if last and last.state is not TurnState.ANSWERED else None
 
     def with_turn(self, changed: Turn) -> Session:
@@ -199,6 +202,7 @@ def tried_before(session: Session, turn: Turn) -> tuple[Turn, ...]:
     )
 
 
+@functools.lru_cache(maxsize=4096)
 def derive_session_id(team_id: str, channel_id: str, thread_ts: str) -> str:
     """The id of a thread's session, in UUID v4 form: the same thread always has the same one."""
     digest = bytearray(hashlib.sha256(f"{team_id}:{channel_id}:{thread_ts}".encode()).digest()[:16])

@@ -18,9 +18,11 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 def plain_text(escaped: str) -> str:
     """A message's text as the person meant it: links bare, entities undone, control characters gone."""
-    text = _LINK.sub(lambda match: _bare_link(match.group(1), match.group(2)), escaped)
-    text = _SPECIAL.sub(r"@\1", text)
-    text = _CHANNEL.sub(r"#\1", text)
+    text = escaped
+    if "<" in text:
+        text = _LINK.sub(lambda match: _bare_link(match.group(1), match.group(2)), text)
+        text = _SPECIAL.sub(r"@\1", text)
+        text = _CHANNEL.sub(r"#\1", text)
     text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     return clean(text)
 
@@ -43,6 +45,8 @@ def leading_mention(escaped: str) -> tuple[str | None, str]:
 
 def without_mention(escaped: str, user_id: str) -> str:
     """The text without the mentions of one user: what is said to a bot that is called in the middle of a sentence."""
+    if "<@" not in escaped:
+        return escaped.strip()
     return re.sub(rf"[ \t]*<@{re.escape(user_id)}(?:\|[^<>]*)?>[,:]*", "", escaped).strip()
 
 

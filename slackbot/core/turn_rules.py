@@ -35,7 +35,8 @@ def queue_prompt(session: Session, event: ev.PromptReceived, now: int) -> Sessio
             "Send it again when some are done, or cancel the one in work with `!cancel`.",
         )
     turn = _new_turn(event, now, TurnState.QUEUED)
-    turn = replace(turn, context=session.asides, files=with_earlier(turn.files, session.aside_files))
+    if session.asides or session.aside_files:
+        turn = replace(turn, context=session.asides, files=with_earlier(turn.files, session.aside_files))
     return replace(session, history=_in_order(session.history, turn), asides=(), aside_files=())
 
 
