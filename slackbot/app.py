@@ -21,6 +21,7 @@ from slackbot import listeners
 from slackbot.adapters.github import GithubCodeHost
 from slackbot.adapters.slack import SlackChat
 from slackbot.adapters.socket_mode import SocketKeeper, build_app
+from slackbot.adapters.straight_events import StraightEvents
 from slackbot.admission import Admission
 from slackbot.app_parts import (
     NO_SESSION,
@@ -180,8 +181,12 @@ async def run_bot(
         )
 
         app = build_app(chat)
+        straight = StraightEvents(chat.identify)
         keeper = SocketKeeper(
-            app, secret_of(settings.SLACK_APP_TOKEN), on_heard=lambda silent_since: catch_up.want(silent_since)
+            app,
+            secret_of(settings.SLACK_APP_TOKEN),
+            straight=straight,
+            on_heard=lambda silent_since: catch_up.want(silent_since),
         )
         closing.push_async_callback(ending.close, keeper.close)
         ledger = Ledger(store, now=time.time)
@@ -261,7 +266,7 @@ async def run_bot(
         closing.push_async_callback(ending.drain, told.drain, 2.0)
         watch = ChannelWatch(engine=engine, store=store, chat=chat)
         closing.push_async_callback(ending.drain, desks.answers.drain, 2.0)
-        listeners.register(app, desks, told, watch)
+        listeners.register(app, straight.bind, desks, told, watch)
         catch_up = CatchUp(
             engine=engine,
             store=store,

@@ -1,4 +1,4 @@
-"""One Socket Mode connection, kept alive: the SDK's handler, and a watchdog that replaces it when it stays dead.
+"""One Socket Mode connection, kept alive: the SDK's client, and a watchdog that replaces it when it stays dead.
 
 slack_sdk reconnects by itself, but after a refused reconnect it retries the same one-time address for ever; so
 whoever is not heard for a while is closed here and made anew with a fresh address. Messages go to `SocketIntake`.
@@ -17,7 +17,6 @@ from typing import Any
 
 import aiohttp
 import structlog
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
@@ -43,10 +42,35 @@ class Intervals:
     first_pause: float = 1.0
 
 
+OnMessage = Callable[[AsyncBaseSocketModeClient, dict[str, Any]], None]
+
+
+class _Client(SocketModeClient):
+    """The SDK's client, which gives each envelope to `on_message` as it comes in.
+
+    The SDK itself would queue it, make a task of it that nobody keeps, and acknowledge nothing that is malformed.
+    """
+
+    def __init__(self, on_message: OnMessage, **options: Any) -> None:
+        super().__init__(**options)
+        self._on_message = on_message
+
+    async def enqueue_message(self, message: str) -> None:
+        if '"envelope_id"' in message:
+            try:
+                envelope = json.loads(message)
+            except (ValueError, RecursionError):
+                envelope = None  # the SDK says what is wrong with it
+            if isinstance(envelope, dict) and envelope.get("type") != "disconnect":
+                self._on_message(self, envelope)
+                return
+        await super().enqueue_message(message)
+
+
 class SocketConnection:
     """Keeps one connection open for as long as `run` is not cancelled.
 
-    `open_url` fetches a fresh one-time address and raises `DevflowError`; `on_message` gets each message of the
+    `open_url` fetches a fresh one-time address and raises `DevflowError`; `on_message` gets each envelope of the
     socket; `on_change` is called when the connection may have come or gone.
     """
 
@@ -58,7 +82,7 @@ class SocketConnection:
         *,
         intervals: Intervals,
         open_url: Callable[[], Awaitable[str]],
-        on_message: Callable[[AsyncBaseSocketModeClient, dict[str, Any]], None],
+        on_message: OnMessage,
         on_change: Callable[[], None],
     ) -> None:
         self._index = index
@@ -68,7 +92,7 @@ class SocketConnection:
         self._open_url = open_url
         self._on_message = on_message
         self._on_change = on_change
-        self._handler: AsyncSocketModeHandler | None = None
+        self._client: SocketModeClient | None = None
         self._heard_at = 0.0
         self._last_pong: float | None = None
         self._disposals: set[asyncio.Task[None]] = set()
@@ -77,7 +101,7 @@ class SocketConnection:
 
     @property
     def client(self) -> SocketModeClient | None:
-        return None if self._handler is None else self._handler.client
+        return self._client
 
     @property
     def is_live(self) -> bool:
@@ -116,41 +140,41 @@ class SocketConnection:
 
     async def close(self) -> None:
         """Closes the socket and ends every task of the SDK's; bounded, and harmless when there is nothing."""
-        handler, self._handler = self._handler, None
-        if handler is not None:
-            self._dispose_of(handler)
+        client, self._client = self._client, None
+        if client is not None:
+            self._dispose_of(client)
             self._on_change()
         for disposal in list(self._disposals):
             # Who stops waiting (a cancelled `run`) does not stop the closing; the next `close` waits for it again.
             await asyncio.shield(disposal)
 
-    def _dispose_of(self, handler: AsyncSocketModeHandler) -> None:
-        disposal = asyncio.create_task(_dispose(handler))
+    def _dispose_of(self, client: SocketModeClient) -> None:
+        disposal = asyncio.create_task(_dispose(client))
         self._disposals.add(disposal)
         disposal.add_done_callback(self._disposals.discard)
 
     async def _connect(self, url: str) -> None:
-        handler = AsyncSocketModeHandler(
-            self._app, self._app_token, logger=_sdk_logger(), ping_interval=self._intervals.ping
+        client = _Client(
+            self._on_message,
+            app_token=self._app_token,
+            logger=_sdk_logger(),
+            web_client=self._app.client,
+            ping_interval=self._intervals.ping,
         )
-        client = handler.client
         client.proxy = proxy_for(url, client.proxy)
         client.wss_uri = url
-        # The SDK's own way from envelope to Bolt keeps no reference to its tasks and acknowledges nothing malformed.
-        client.socket_mode_request_listeners.clear()
-        client.message_listeners.append(self._received)
         client.on_message_listeners.append(self._frame)
         try:
             # Not asyncio.wait_for, which before 3.12 forgets a cancel that comes with the result: close() would hang.
             async with asyncio.timeout(self._intervals.connect):
-                await handler.connect_async()  # type: ignore[no-untyped-call]
+                await client.connect()  # type: ignore[no-untyped-call]
         except TimeoutError as error:
-            self._dispose_of(handler)
+            self._dispose_of(client)
             raise TemporaryError("Slack refused the socket that it had just offered.", "It is tried again.") from error
         except BaseException:
-            self._dispose_of(handler)
+            self._dispose_of(client)
             raise
-        self._handler = handler
+        self._client = client
         self._heard_at = time.monotonic()
         self._last_pong = client.last_ping_pong_time
         self.last_error = None
@@ -169,11 +193,6 @@ class SocketConnection:
                 lost_at = now
             elif now - lost_at >= self._intervals.replace_after:
                 return
-
-    async def _received(
-        self, client: AsyncBaseSocketModeClient, message: dict[str, Any], _raw: str | None = None
-    ) -> None:
-        self._on_message(client, message)
 
     async def _frame(self, frame: aiohttp.WSMessage) -> None:
         self._heard_at = time.monotonic()
@@ -205,11 +224,10 @@ def _is_open(client: SocketModeClient) -> bool:
     return not client.closed and not client.stale and session is not None and not session.closed
 
 
-async def _dispose(handler: AsyncSocketModeHandler) -> None:
-    client = handler.client
+async def _dispose(client: SocketModeClient) -> None:
     try:
         async with asyncio.timeout(_CLOSE_SECONDS):
-            await handler.close_async()  # type: ignore[no-untyped-call]
+            await client.close()  # type: ignore[no-untyped-call]
     except (TimeoutError, OSError, RuntimeError, aiohttp.ClientError) as error:
         log.debug("slack_connection_close_failed", error=type(error).__name__)
     tasks = [

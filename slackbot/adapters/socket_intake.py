@@ -1,5 +1,7 @@
 """What happens to an envelope of Socket Mode: it is checked, given to Bolt, and acknowledged when Bolt is done.
 
+An event with a listener of its own (`straight_events.py`) is given to that.
+
 Envelopes come from the connections (`socket_connection.py`); acknowledgements go back over the same one, or over
 another when it is gone. https://docs.slack.dev/apis/events-api/using-socket-mode
 """
@@ -23,6 +25,7 @@ from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
 from slackbot.adapters.socket_turnstile import Turnstile, written_at
+from slackbot.adapters.straight_events import StraightEvents
 
 log = structlog.get_logger()
 
@@ -54,12 +57,14 @@ class SocketIntake:
         app: AsyncApp,
         find_client: FindClient,
         *,
+        straight: StraightEvents | None = None,
         concurrency: int = 200,
         queued: int = 2000,
         on_worked_off: Callable[[int], None] = lambda refused_since: None,
     ) -> None:
         self._app = app
         self._find_client = find_client
+        self._straight = straight
         self._places = asyncio.Semaphore(concurrency)
         self._most = concurrency + queued
         self._tasks: dict[asyncio.Task[None], AsyncBaseSocketModeClient] = {}
@@ -143,8 +148,7 @@ class SocketIntake:
             while event is not None and event.again:
                 client, envelope_id = event.again.pop()
                 if is_done:
-                    again = SocketModeRequest(type="events_api", envelope_id=envelope_id, payload={})
-                    await self._acknowledge(client, again, BoltResponse(status=200, body=""))
+                    await self._acknowledge(client, envelope_id, "events_api")
                 else:
                     is_done = await self._work_on(client, envelope_id, message)
         finally:
@@ -155,47 +159,57 @@ class SocketIntake:
         """Whether it was acknowledged."""
         async with self._places:
             await self._turnstile.turn(written_at(message))
+            listener = self._straight.listener(message) if self._straight is not None else None
+            if self._straight is not None and listener is not None:
+                if await self._straight.hear(listener, message["payload"]["event"]):
+                    await self._acknowledge(client, envelope_id, "events_api")
+                    return True
+                attempt = _number(message.get("retry_attempt"))
+                self._say_unacknowledged(envelope_id, "events_api", attempt)
+                return False
             request, bolt_request = _parsed(envelope_id, message)
             if isinstance(bolt_request, str):
                 self._say_once("slack_envelope_malformed", fault=bolt_request, kind=str(message.get("type"))[:50])
-                await self._acknowledge(client, request, BoltResponse(status=200, body=""))
+                await self._acknowledge(client, envelope_id, request.type)
                 return True
             response = await self._app.async_dispatch(bolt_request)
             is_started = bool(bolt_request.context.get(_STARTED))
             if response.status == 200:
-                await self._acknowledge(client, request, response)
+                await self._acknowledge(client, envelope_id, request.type, response)
             elif response.status == 404 and not is_started:
                 # Nobody listens for it. Unacknowledged, Slack would send it three times more.
                 self._say_once("slack_envelope_unknown", kind=request.type, name=_name(request.payload))
-                await self._acknowledge(client, request, BoltResponse(status=200, body=""))
+                await self._acknowledge(client, envelope_id, request.type)
             elif not is_started and not bolt_request.context.get(NOT_AUTHORIZED):
                 # Seen by no listener, and not for want of an answer of Slack's: Bolt cannot stand its form, and never
                 # will.
                 self._say_once("slack_envelope_indigestible", kind=request.type, name=_name(request.payload))
-                await self._acknowledge(client, request, BoltResponse(status=200, body=""))
+                await self._acknowledge(client, envelope_id, request.type)
             else:
-                log.warning(
-                    "slack_envelope_unacknowledged",
-                    envelope_id=envelope_id,
-                    kind=request.type,
-                    status=response.status,
-                    attempt=request.retry_attempt,
-                )
+                self._say_unacknowledged(envelope_id, request.type, request.retry_attempt)
                 return False
             return True
 
+    def _say_unacknowledged(self, envelope_id: str, kind: str, attempt: int | None) -> None:
+        log.warning("slack_envelope_unacknowledged", envelope_id=envelope_id, kind=kind, attempt=attempt)
+
     async def _acknowledge(
-        self, client: AsyncBaseSocketModeClient, request: SocketModeRequest, response: BoltResponse
+        self, client: AsyncBaseSocketModeClient, envelope_id: str, kind: str, response: BoltResponse | None = None
     ) -> None:
+        """With what `response` says, where there is one that says something."""
         sender = await self._find_client(client)
         if sender is not None:
             try:
-                await send_async_response(sender, request, response, time.time())
+                if response is None:
+                    await sender.send_socket_mode_response({"envelope_id": envelope_id})
+                else:
+                    bare = SocketModeRequest(type=kind, envelope_id=envelope_id, payload={})
+                    await send_async_response(sender, bare, response, time.time())
                 return
             except (ConnectionError, RuntimeError, AttributeError) as error:
                 # The socket went between the look and the word; aiohttp and slack_sdk say so in these ways.
                 log.debug("slack_acknowledgement_failed", error=type(error).__name__)
-        log.warning("slack_acknowledgement_lost", envelope_id=request.envelope_id, kind=request.type)
+        log.warning("slack_acknowledgement_lost", envelope_id=envelope_id, kind=kind)
 
     def _say_once(self, event: str, **fields: str) -> None:
         key = (event, *fields.values())

@@ -25,6 +25,7 @@ from slackbot.adapters.slack import SlackChat
 from slackbot.adapters.slack_errors import FOREIGN_ERRORS, error_code, translate
 from slackbot.adapters.socket_connection import Intervals, SocketConnection
 from slackbot.adapters.socket_intake import NOT_AUTHORIZED, SocketIntake
+from slackbot.adapters.straight_events import StraightEvents
 from slackbot.core.errors import DevflowError, PermanentError, TemporaryError
 
 log = structlog.get_logger()
@@ -113,6 +114,7 @@ class SocketKeeper:
         app: AsyncApp,
         app_token: str,
         *,
+        straight: StraightEvents | None = None,
         connections: int = 2,
         ping_interval_seconds: float = 5.0,
         replace_after_seconds: float = 10.0,
@@ -129,7 +131,12 @@ class SocketKeeper:
         self._start_seconds = start_seconds
         self._first_pause_seconds = first_pause_seconds
         self._intake = SocketIntake(
-            app, self._find_client, concurrency=concurrency, queued=queued, on_worked_off=on_heard
+            app,
+            self._find_client,
+            straight=straight,
+            concurrency=concurrency,
+            queued=queued,
+            on_worked_off=on_heard,
         )
         intervals = Intervals(
             ping=ping_interval_seconds,

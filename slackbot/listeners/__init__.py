@@ -22,11 +22,10 @@ from slackbot.listeners import (
 from slackbot.listeners.told import Told
 
 
-def register(app: AsyncApp, desks: Desks, told: Told, watch: ChannelWatch) -> None:
-    """Binds every listener. The last one takes whatever Slack sends that nobody asked for."""
+def register(app: AsyncApp, bind: messages.Bind, desks: Desks, told: Told, watch: ChannelWatch) -> None:
+    """Binds every listener, messages by `bind` and all else on Bolt. The last one takes whatever nobody asked for."""
     desk = desks.front
-    # Bolt asks one after the other, so what comes most often comes first.
-    messages.register(app, desk, told, watch, desks.address)
+    messages.register(app, bind, desk, told, watch, desks.address)
     starts.register(app, desk, desks.start)
     # Before the session's own: "Open PR" opens a form.
     pull_requests.register(app, desks.pull_requests, told)

@@ -27,7 +27,11 @@ _SPOKEN = (None, "thread_broadcast", "file_share")
 """Subtypes in which a person says something. All others are Slack's own news."""
 
 
-def register(app: AsyncApp, desk: FrontDesk, told: Told, watch: ChannelWatch, address: AddressDesk) -> None:
+Bind = Callable[[str, Callable[[dict[str, Any], dict[str, Any]], Awaitable[None]]], None]
+"""Binds a listener to a type of event, whatever its subtype; it gets the event, and a context with `bot_user_id`."""
+
+
+def register(app: AsyncApp, bind: Bind, desk: FrontDesk, told: Told, watch: ChannelWatch, address: AddressDesk) -> None:
     """Binds one listener to the event `message`, every subtype of it, and one to `app_mention`."""
 
     async def message(event: dict[str, Any], context: dict[str, Any]) -> None:
@@ -35,7 +39,7 @@ def register(app: AsyncApp, desk: FrontDesk, told: Told, watch: ChannelWatch, ad
         if subtype == "message_changed":
             await _changed(event, desk, told, watch, address)
         elif subtype == "message_deleted":
-            await _deleted(event, desk, watch)
+            await _deleted(event, context, desk, watch)
         elif subtype in _SPOKEN and not event.get("bot_id"):
             await _spoken(event, context, desk, told, address)
 
@@ -48,7 +52,7 @@ def register(app: AsyncApp, desk: FrontDesk, told: Told, watch: ChannelWatch, ad
             if reply is not None:
                 await hear(reply, desk, told, take=address.addressed)
 
-    app.event("message")(message)
+    bind("message", message)
     app.event("app_mention")(app_mention)
 
 
@@ -122,13 +126,15 @@ async def _changed(
         await _quietly(desk.edited(reply, was))
 
 
-async def _deleted(event: dict[str, Any], desk: FrontDesk, watch: ChannelWatch) -> None:
+async def _deleted(event: dict[str, Any], context: dict[str, Any], desk: FrontDesk, watch: ChannelWatch) -> None:
     previous = event.get("previous_message")
     channel_id, deleted_ts = event.get("channel"), event.get("deleted_ts")
     if not isinstance(previous, dict) or not isinstance(channel_id, str) or not isinstance(deleted_ts, str):
         return
     thread_ts = previous.get("thread_ts")
     if isinstance(thread_ts, str) and thread_ts != deleted_ts:
+        if previous.get("user") == context.get("bot_user_id"):
+            return  # its own words in the thread come and go
         was = _reply(previous, channel_id, None)
         await _quietly(desk.deleted(channel_id, thread_ts, deleted_ts, was))
     elif _is_ts(deleted_ts):

@@ -94,7 +94,7 @@ def test_events_are_exactly_those_that_are_heard(manifest: dict[str, Any]) -> No
     """Each subscribed event has a listener of its own, and no listener waits for what is never sent."""
     heard = {"app_uninstalled", *channels.EVENTS, *channels.REOPENED}
     source = "\n".join(path.read_text() for path in (ROOT / "slackbot" / "listeners").glob("*.py"))
-    heard |= set(re.findall(r'app\.event\("(\w+)"\)', source))
+    heard |= set(re.findall(r'(?:app\.event|bind)\("(\w+)"[,)]', source))
     subscribed = {"message" if name.startswith("message.") else name for name in subscribed_events(manifest)}
     assert heard == subscribed
 

@@ -85,6 +85,18 @@ async def test_a_thread_whose_first_message_is_deleted(world: BotWorld) -> None:
     assert (item["status"], item["ended"]["by"]) == ("stopped", "root_deleted")
 
 
+async def test_a_card_that_is_deleted_before_anybody_replied(world: BotWorld) -> None:
+    """Nothing stays of it, and Slack tells of a message of the bot's own: the session ends all the same."""
+    ada, thread = await at_work(world)
+    workspace = world.slack.workspace
+    root = workspace.store.message(ada.channel_id, thread.thread_ts)
+    assert root is not None
+    assert not root.get("reply_count")
+    world.slack.conversation.delete(workspace.channel(ada.channel_id), root)
+    item = await thread.is_("stopped")
+    assert item["ended"]["by"] == "root_deleted"
+
+
 async def test_the_app_is_uninstalled_in_mid_session(world: BotWorld) -> None:
     """Slack refuses every call from then on; nothing is left running, whether the news of it comes through or not."""
     (_, told), (_, untold) = await at_work(world), await at_work(world)

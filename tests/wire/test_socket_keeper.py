@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from slackbot.adapters.slack import SlackChat
 from slackbot.adapters.socket_intake import SocketIntake
 from slackbot.adapters.socket_mode import SocketKeeper, build_app
+from slackbot.adapters.straight_events import StraightEvents
 from slackbot.core.errors import PermanentError, TemporaryError
 from slackbot.sandbox.slack import Fault, SlackStandIn
 
@@ -124,6 +125,40 @@ async def test_own_messages_are_not_heard(slack: SlackStandIn) -> None:
             await slack.people.post_message("U0ADA", HERE, "from a person")
             await until(lambda: slack.sockets.undelivered_count == 0)
             assert heard == ["from a person"]
+
+
+async def test_a_straight_listener_hears_before_bolt_and_holds_the_acknowledgement(slack: SlackStandIn) -> None:
+    """Every subtype of its event but the bot's own words; what it raises leaves the event to be delivered again."""
+    heard: list[tuple[str, str]] = []
+    failures: list[Exception] = [TemporaryError("The store is away.", ""), ValueError("unforeseen")]
+
+    async def hear(event: dict[str, Any], context: dict[str, Any]) -> None:
+        if event.get("text") == "after two faults" and failures:
+            raise failures.pop()
+        heard.append((str(event.get("subtype")), str(event.get("text"))))
+        assert context["bot_user_id"]
+
+    async with chat_on(slack.api_url) as chat:
+        app = build_app(chat)
+        by_bolt = note_messages(app)
+        straight = StraightEvents(chat.identify)
+        straight.bind("message", hear)
+        async with keeper_of(app, straight=straight):
+            with capture_logs() as logged:
+                await chat.post_message(HERE, text="from the bot")
+                ts = await slack.people.post_message("U0ADA", HERE, "from a person")
+                await slack.people.edit("U0ADA", HERE, ts, "from a person, edited")
+                await slack.people.post_message("U0ADA", HERE, "after two faults")
+                await until(lambda: len(heard) == 3 and slack.sockets.undelivered_count == 0)
+    assert sorted(heard) == [
+        ("None", "after two faults"),
+        ("None", "from a person"),
+        ("message_changed", "None"),
+    ]
+    assert by_bolt == [], "nothing of it went to Bolt"
+    told = [entry["event"] for entry in logged]
+    assert [told.count(event) for event in ("listener_postponed", "listener_failed")] == [1, 1]
+    assert told.count("slack_envelope_unacknowledged") == 2
 
 
 @pytest.mark.parametrize("reason", ["warning", "refresh_requested", "link_disabled"])
