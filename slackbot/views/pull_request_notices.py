@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from slackbot.core.pull_request_state import MAX_FAILING, MAX_OPINIONS
 from slackbot.core.session import Notice, Session
 from slackbot.views.blocks import Block, context, section
 from slackbot.views.language import say, translated
@@ -114,7 +115,9 @@ def _link(session: Session) -> str:
 
 
 def _split(notice: Notice, name: str) -> list[str]:
-    return [part for part in notice.values.get(name, "").split("\n") if part]
+    """No more than are told of, whatever is stored: the view must stay within Slack's limits."""
+    parts = [part for part in notice.values.get(name, "").split("\n") if part]
+    return parts[: max(MAX_FAILING, MAX_OPINIONS)]
 
 
 PULL_REQUEST_KINDS: dict[str, Callable[[Session, Notice], View]] = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from slackbot.core.errors import DevflowError, IllegalTransition
 from slackbot.core.ports import IndexEntry
-from slackbot.core.session import Session, Turn
+from slackbot.core.session import Notice, Session, Turn
 from slackbot.core.slack_text import escape, plain_text
 from slackbot.views.answer import answer, answer_metadata
 from slackbot.views.card import (
@@ -27,6 +27,7 @@ from slackbot.views.errors import error_view, illegal, unknown_error
 from slackbot.views.markdown_cut import cut, open_fence
 from slackbot.views.notice import notice, notice_metadata
 from slackbot.views.progress import ProgressPicture, progress, progress_metadata
+from slackbot.views.pull_request_notices import PULL_REQUEST_KINDS
 from slackbot.views.replies import choose_session, none_found, session_list, session_status
 from slackbot.views.view import View
 from tests.core.builders import T0, a_session, answered, working
@@ -121,6 +122,14 @@ def answers(session: Session, text: str) -> None:
             assert answer_metadata(session, each).event_payload["turn_id"] == turn.turn_id
         if len(text) < 1_000:
             assert answer(session, turn, full_text=text).overflow is None
+
+
+@pytest.mark.parametrize("kind", sorted(PULL_REQUEST_KINDS))
+def test_a_notice_that_lists_ten_thousand(kind: str) -> None:
+    """Of a newer version, or by hand: what is shown of it stays within Slack's limits."""
+    many = "\n".join(["https://h.example/1"] * 10_000)
+    told = Notice("n", kind, T0, dict.fromkeys(("names", "urls", "by", "words"), many))
+    only(notice(a_session(), told))
 
 
 def notices(session: Session, text: str) -> None:
