@@ -26,9 +26,9 @@ QUICK_SECONDS = 0.02
 """A commit that takes less is made on the event loop. A thread would give the loop this time, and take more of it: for
 every statement it waits until the loop lets go of the interpreter's lock (sys.getswitchinterval)."""
 
-_SLOW_FOR = 100
-"""So many times what a slow commit took the next ones are left to the thread: a hundredth of the loop's time."""
-_SLOW_SECONDS_AT_MOST = 60.0
+_SLOW_FOR = 20
+"""So many times what a slow commit took the next ones are left to the thread: a twentieth of the loop's time."""
+_SLOW_SECONDS_AT_MOST = 20.0
 
 CHECKPOINT_BYTES = 4 * 1024 * 1024
 """So much is written before the log is folded in, as soon as nothing was written for a while; with twice as much
