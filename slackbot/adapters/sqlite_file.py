@@ -162,7 +162,7 @@ _OTHER_FILE = "Put it right, or name another file: DEVFLOW_STORE=sqlite:PATH."
 
 def _connect(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
     try:
-        # Made here, then used by one thread of `sqlite_threads` alone; transactions are begun by hand.
+        # Made here, then used by one thread alone (or the event loop's); transactions are begun by hand.
         return sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
         raise in_words(error, path) from error
