@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 
@@ -34,8 +34,7 @@ from slackbot.views.view import View
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """A message in a thread. `text` is as Slack stores it (escaped); `root_is_ours` None = Slack did not say."""
 
     channel_id: str
@@ -246,7 +245,7 @@ class FrontDesk:
         now_said = self._ahead.now(reply.channel_id, reply.message_ts, reply)
         if now_said is None or now_said.user_id != reply.user_id:
             return None if now_said is None else reply
-        return replace(now_said, root_is_ours=reply.root_is_ours, addressed=reply.addressed)
+        return now_said._replace(root_is_ours=reply.root_is_ours, addressed=reply.addressed)
 
     async def press(
         self,

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from slackbot.core.deadlines import next_deadline
-from slackbot.core.effects import is_lasting, owed
+from slackbot.core.effects import owes_lasting, owing_the_same
 from slackbot.core.history_budget import fit
-from slackbot.core.item import BUDGET_BYTES, session_size_bytes, to_item
+from slackbot.core.item import BUDGET_BYTES, sized_item
 from slackbot.core.ports import Item
 from slackbot.core.repository_policy import LimitsOf
 from slackbot.core.session import TTL_SECONDS, Lease, Session
-from slackbot.core.values import remember, replace
+from slackbot.core.values import replace
 
 LEASE_SECONDS = 30
 """How long one replica has what is owed to itself; another steps in after it."""
@@ -40,13 +40,11 @@ class Sealer:
     def sealed(self, after: Session) -> tuple[Session, Item, int]:
         """The session as it is to be written, and its item, which is small enough, with its size in bytes."""
         sealed = self._seal(after)
-        item = to_item(sealed)
-        size_bytes = session_size_bytes(sealed, item)
+        item, size_bytes = sized_item(sealed)
         if size_bytes > BUDGET_BYTES:
             # What had to leave the history may change what is owed, so it is sealed once more.
             sealed = self._seal(fit(after))
-            item = to_item(sealed)
-            size_bytes = session_size_bytes(sealed, item)
+            item, size_bytes = sized_item(sealed)
         return sealed, item, size_bytes
 
     def _seal(self, after: Session) -> Session:
@@ -56,9 +54,9 @@ class Sealer:
         told = self._drawn.get(after.session_id)
         if told is not None and after.thread.status_ts is not None and after.thread.card != told:
             after = replace(after, thread=replace(after.thread, card=told))
-        lease, effects = after.lease, owed(after)
+        lease = after.lease
         foreign = lease is not None and lease.owner != self._replica_id and lease.until > now
-        if not any(is_lasting(effect, after) for effect in effects):
+        if not owes_lasting(after):
             due_at = next_deadline(after, self.limits_of(after.repository))
             sealed = replace(after, lease=lease if foreign else None, due_at=due_at)
         elif foreign and lease is not None:
@@ -66,9 +64,8 @@ class Sealer:
         else:
             until = now + LEASE_SECONDS
             sealed = replace(after, lease=Lease(self._replica_id, until), due_at=until)
-        # Neither a lease nor `due_at` changes what is owed, so that need not be found out once more.
-        remember(sealed, "_owed", effects)
-        return sealed
+        # Neither a lease nor `due_at` changes what is owed.
+        return owing_the_same(after, sealed)
 
     def is_mine(self, lease: Lease | None) -> bool:
         return lease is not None and lease.owner == self._replica_id and lease.until > self._now()

@@ -1,7 +1,7 @@
 """Where the SQLite store is written: on the event loop while the disk is quick, else on a thread.
 
 `adapters.sqlite` submits functions of a connection and awaits the futures. What is submitted in one round of the event
-loop is one transaction, and one wait for the disk.
+loop is one transaction, and one wait for the disk; while they come one by one, each is written as it comes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ T = TypeVar("T")
 QUICK_SECONDS = 0.02
 """A commit that takes less is made on the event loop. A thread would give the loop this time, and take more of it: for
 every statement it waits until the loop lets go of the interpreter's lock (sys.getswitchinterval)."""
+
+_ROUNDS_ALONE = 4
+"""After so many rounds with one write each, the next is written as it comes: nobody is there to wait for."""
 
 _SLOW_FOR = 20
 """So many times what a slow commit took the next ones are left to the thread: a twentieth of the loop's time."""
@@ -53,6 +56,10 @@ class SqliteWriter(DatabaseThread):
     def __init__(self, name: str, connection: sqlite3.Connection, at_once: sqlite3.Connection, path: Path) -> None:
         self._at_once = at_once
         self._gathered: list[Job] = []
+        self._submitted = 0
+        """In this round of the event loop."""
+        self._rounds_alone = 0
+        """How many of the latest rounds in which there was a write had but one."""
         self._in_thread = 0
         self._slow_until = 0.0
         self._bytes_since_checkpoint = 0
@@ -73,9 +80,12 @@ class SqliteWriter(DatabaseThread):
         if by_thread:
             self._hand_over([Job(run, future, size_bytes)])
             return future
-        if not self._gathered:
-            loop.call_soon(self._write_gathered)
+        if not self._submitted:
+            loop.call_soon(self._end_round)
+        self._submitted += 1
         self._gathered.append(Job(run, future, size_bytes))
+        if self._submitted == 1 and self._rounds_alone >= _ROUNDS_ALONE:
+            self._write_gathered()
         return future
 
     def stop(self) -> None:
@@ -87,6 +97,11 @@ class SqliteWriter(DatabaseThread):
         self._at_once.close()
 
     # ----------------------------------------------------------------------- on the event loop
+
+    def _end_round(self) -> None:
+        self._write_gathered()
+        self._rounds_alone = self._rounds_alone + 1 if self._submitted == 1 else 0
+        self._submitted = 0
 
     def _write_gathered(self) -> None:
         jobs, self._gathered = self._gathered, []

@@ -52,11 +52,12 @@ def next_deadline(session: Session, limits: Limits) -> int | None:
     if session.status is Status.RUNNING:
         heard_at = max(session.task.alive_at or 0, session.task.ready_at or 0)
         moments.append(heard_at + limits.silence_seconds + 1)
+        ends_of_it = ends(session, limits)
         if session.stay.warned is None:
-            moments += [warn_at for _, _, warn_at in ends(session, limits) if warn_at]
+            moments += [warn_at for _, _, warn_at in ends_of_it if warn_at]
         working = session.working_turn
-        if working is None and not session.waiting_turns:
-            moments += [at + limits.grace_seconds + 1 for _, at, _ in ends(session, limits)]
+        if not session.is_busy:
+            moments += [at + limits.grace_seconds + 1 for _, at, _ in ends_of_it]
             merged_at = ends_as_merged_at(session)
             if merged_at is not None:
                 moments.append(merged_at)

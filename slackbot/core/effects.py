@@ -149,13 +149,43 @@ def owed(session: Session) -> tuple[Effect, ...]:
     return known if known is not None else remember(session, "_owed", _owed(session))
 
 
+def owes_lasting(session: Session) -> bool:
+    """Whether `owed` has anything that `is_lasting`, found without drawing up the card where that does not matter."""
+    if _card_gives_way(session) and session.forgotten_by is None:
+        return bool(_beside_card(session))
+    return any(is_lasting(effect, session) for effect in owed(session))
+
+
+def owing_the_same(of: Session, session: Session) -> Session:
+    """`session`, which differs from `of` in nothing that changes what is owed; so that is not found out once more."""
+    for note in ("_owed", "_beside_card"):
+        known = remembered(of, note)
+        if known is not None:
+            remember(session, note, known)
+    return session
+
+
 def _owed(session: Session) -> tuple[Effect, ...]:
     effects: list[Effect] = []
-    can_post = session.thread.lost is None
-    if can_post:
+    if session.thread.lost is None:
         card = card_key(session)
         if session.thread.card != card:
             effects.append(UpdateCard(card))
+    effects += _beside_card(session)
+    if session.forgotten_by is not None and not effects:
+        effects.append(ForgetSession(session.forgotten_by))
+    return tuple(effects)
+
+
+def _beside_card(session: Session) -> tuple[Effect, ...]:
+    """All that is owed but the card, and the end of a session that is to be forgotten."""
+    known: tuple[Effect, ...] | None = remembered(session, "_beside_card")
+    return known if known is not None else remember(session, "_beside_card", _found_beside_card(session))
+
+
+def _found_beside_card(session: Session) -> tuple[Effect, ...]:
+    effects: list[Effect] = []
+    if session.thread.lost is None:
         for turn in session.history if session.thread.frozen_at is None else ():
             if (
                 turn.state.is_ended
@@ -193,8 +223,6 @@ def _owed(session: Session) -> tuple[Effect, ...]:
         ):
             effects.append(TidyBranch(session.branch_name))
     effects += _work_on_pull_request(session)
-    if session.forgotten_by is not None and not effects:
-        effects.append(ForgetSession(session.forgotten_by))
     return tuple(effects)
 
 
@@ -240,7 +268,11 @@ def is_lasting(effect: Effect, session: Session) -> bool:
 
     A live session's card is drawn again by whoever changes it; only the last picture must be known to stand.
     """
-    return not isinstance(effect, UpdateCard) or not session.status.is_live or session.thread.status_ts is None
+    return not isinstance(effect, UpdateCard) or not _card_gives_way(session)
+
+
+def _card_gives_way(session: Session) -> bool:
+    return session.status.is_live and session.thread.status_ts is not None
 
 
 def stop_reason(session: Session) -> str:

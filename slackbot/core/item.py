@@ -6,6 +6,7 @@ An absent attribute is absent: never None, never an empty string. Attributes tha
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from operator import attrgetter
@@ -64,54 +65,87 @@ MAX_ITEM_BYTES = 400 * 1024
 BUDGET_BYTES = 300 * 1024
 """What DevFlow lets an item grow to; the rest is room for what must still be written."""
 
-_TOP = (
-    "session_id user_id repository_url branch_name initial_prompt github_installation_id created_at updated_at ttl "
-    "base_branch agent launch write_version due_at ecs_cluster_arn ecs_task_arn ecs_task_definition_arn pr_number "
-    "pr_url editor_url model mode error_message error_remedy forgotten_by dropped_ts"
+_TEXTS = (
+    "session_id user_id repository_url branch_name initial_prompt base_branch agent ecs_cluster_arn ecs_task_arn "
+    "ecs_task_definition_arn pr_url editor_url model mode error_message error_remedy forgotten_by dropped_ts"
 ).split()
+_NUMBERS = "github_installation_id created_at updated_at ttl launch write_version due_at pr_number".split()
+_TOP = (*_TEXTS, *_NUMBERS)
 
-_top_of = attrgetter(*_TOP)
+_ALL_TEXTS = (*_TEXTS, "repository_owner", "repository_name", "status")
+_texts_of = attrgetter(*_TEXTS, "repository.owner", "repository.name", "status._value_")
+_numbers_of = attrgetter(*_NUMBERS)
 
-_PARTS = ("task", "branch", "pull_request", "stay", "lease", "ended")
-"""Maps of the item that are one value of the session each."""
+_PARTS = {
+    "slack": "thread",
+    "task": "task",
+    "branch": "branch",
+    "pull_request": "pull_request",
+    "stay": "stay",
+    "lease": "lease",
+    "ended": "ended",
+}
+"""Maps of the item that are one value of the session each, and which."""
+
+_parts_of = attrgetter(*_PARTS.values())
 
 _KNOWN = frozenset(
     "repository_owner repository_name status history slack task branch pull_request spending stay lease ended asides "
     "aside_files heard permissions".split()
 ).union(_TOP)
 
-_NUMBERS = frozenset("github_installation_id created_at updated_at ttl launch write_version due_at pr_number".split())
-
 
 def to_item(session: Session) -> Item:
     """The session as an item: every attribute under its name in the table. Items share maps: nobody may change them."""
-    item: Item = dict(session.extra)
-    for name, value in zip(_TOP, _top_of(session), strict=True):
-        if value is not None and value != "":
-            item[name] = value
-    item["repository_owner"] = session.repository.owner
-    item["repository_name"] = session.repository.name
-    item["status"] = session.status.value
+    return sized_item(session)[0]
+
+
+def sized_item(session: Session) -> tuple[Item, int]:
+    """As `to_item`, and its size as `item_size_bytes` counts it. What did not change is not counted anew."""
+    item: Item = {}
+    size_bytes = 0
+    for name, text in zip(_ALL_TEXTS, _texts_of(session), strict=True):
+        if text:
+            item[name] = text
+            size_bytes += len(name) + _text_bytes(text)
+    for name, number in zip(_NUMBERS, _numbers_of(session), strict=True):
+        if number is not None:
+            item[name] = number
+            size_bytes += len(name) + _number_bytes(number)
     # There from the start; everything else that is empty is absent.
-    item["history"] = [_flat(turn) for turn in session.history]
-    notices = session.thread.notices
-    slack = _flat(session.thread)
-    item["slack"] = {**slack, "notices": [_flat(notice) for notice in notices]} if notices else slack
-    for name in _PARTS:
-        part = getattr(session, name)
-        if part is not None and (flat := _flat(part)):
+    item["history"] = history = []
+    size_bytes += len("history") + 3
+    for turn in session.history:
+        flat, flat_bytes = _sized(turn)
+        history.append(flat)
+        size_bytes += 1 + flat_bytes
+    for name, part in zip(_PARTS, _parts_of(session), strict=True):
+        if part is None:
+            continue
+        flat, flat_bytes = _sized(part)
+        if flat:
             item[name] = flat
+            size_bytes += len(name) + flat_bytes
+    if rest := _rest(session):
+        item.update(rest)
+        size_bytes += item_size_bytes(rest)
+    return item, size_bytes
+
+
+def _rest(session: Session) -> Item:
+    """What is mostly not there."""
+    rest: Item = dict(session.extra)
     if flat := _flat_spending(session.spending):
-        item["spending"] = flat
+        rest["spending"] = flat
     if session.asides:
-        item["asides"] = list(session.asides)
+        rest["asides"] = list(session.asides)
     if session.aside_files:
-        item["aside_files"] = [dict(file) for file in session.aside_files]
+        rest["aside_files"] = [dict(file) for file in session.aside_files]
     if session.heard:
-        item["heard"] = list(session.heard)
+        rest["heard"] = list(session.heard)
     if session.permissions:
-        item["permissions"] = [_flat(permission) for permission in session.permissions]
-    return item
+        rest["permissions"] = [_flat(permission) for permission in session.permissions]
+    return rest
 
 
 def from_item(item: Item) -> Session:
@@ -168,45 +202,43 @@ def item_size_bytes(item: Mapping[str, Any]) -> int:
     return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
 
 
-def session_size_bytes(session: Session, item: Mapping[str, Any]) -> int:
-    """As `item_size_bytes(item)`, where `item` is the session's: what did not change is not counted anew."""
-    size_bytes = 0
-    for name, value in item.items():
-        size_bytes += len(name) if name.isascii() else len(name.encode())
-        if name == "history":
-            size_bytes += 3 + sum(map(turn_size_bytes, session.history))
-        elif name in _PARTS:
-            size_bytes += _flat_size(getattr(session, name))
-        elif name == "slack" and not session.thread.notices:
-            size_bytes += _flat_size(session.thread)
-        else:
-            size_bytes += _value_size(value)
-    return size_bytes
-
-
 def turn_size_bytes(turn: Turn) -> int:
     """What one entry of `history` adds to the size of its item."""
-    return 1 + _flat_size(turn)
+    return 1 + _sized(turn)[1]
 
 
-def _flat_size(value: Any) -> int:
+def _sized(value: Any) -> tuple[Mapping[str, Any], int]:
+    """`_flat(value)`, and what it adds to the size of an item."""
+    flat = _flat(value)
     known: int | None = remembered(value, "_size_bytes")
-    return known if known is not None else remember(value, "_size_bytes", _value_size(_flat(value)))
+    return flat, known if known is not None else remember(value, "_size_bytes", _value_size(flat))
 
 
 def _value_size(value: Any) -> int:
     if isinstance(value, str):
-        return len(value) if value.isascii() else len(value.encode("utf-8", "replace"))
+        return _text_bytes(value)
     if value is None or isinstance(value, bool):
         return 1
     if isinstance(value, int):
-        digits = str(abs(value)).rstrip("0") or "0"
-        return (len(digits) + 1) // 2 + 1 + (1 if value < 0 else 0)
+        return _number_bytes(value)
     if isinstance(value, dict | Mapping):
-        return 3 + sum(1 + len(str(name).encode()) + _value_size(inner) for name, inner in value.items())
+        size_bytes = 3
+        for name, inner in value.items():
+            size_bytes += 1 + _text_bytes(str(name)) + _value_size(inner)
+        return size_bytes
     if isinstance(value, list | tuple):
         return 3 + sum(1 + _value_size(inner) for inner in value)
     return len(str(value).encode())
+
+
+def _text_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+@functools.lru_cache(maxsize=4096)
+def _number_bytes(number: int) -> int:
+    digits = str(abs(number)).rstrip("0") or "0"
+    return (len(digits) + 1) // 2 + 1 + (1 if number < 0 else 0)
 
 
 def _turn(entry: Mapping[str, Any]) -> Turn:
@@ -266,21 +298,28 @@ def _flat(value: Any) -> Mapping[str, Any]:
 
 
 def _flattened(value: Any) -> dict[str, Any]:
-    flat = dict(getattr(value, "extra", {}))
+    state = value.__dict__
+    flat = dict(state.get("extra", {}))
     for name, default in _DEFAULTS[type(value)].items():
-        inner = getattr(value, name)
+        inner = state[name]
         if inner is default:
             continue
         if isinstance(inner, str | int):
             if isinstance(inner, TurnState | EndedBy):
                 inner = str(inner)
         elif isinstance(inner, tuple):
-            inner = [dict(part) if isinstance(part, Mapping) else part for part in inner]
+            inner = [_flat_part(part) for part in inner]
         elif isinstance(inner, Mapping):
             inner = dict(inner)
         if default is MISSING or not (_is_empty(inner) or inner == default):
             flat[name] = inner
     return flat
+
+
+def _flat_part(part: Any) -> Any:
+    if isinstance(part, Notice):
+        return _flat(part)
+    return dict(part) if isinstance(part, Mapping) else part
 
 
 def _is_empty(value: Any) -> bool:

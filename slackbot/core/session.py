@@ -111,14 +111,22 @@ class Session:
 
     @property
     def working_turn(self) -> Turn | None:
-        return next(
-            (turn for turn in self.history if turn.state is TurnState.WORKING and turn.joined_to is None),
-            None,
-        )
+        for turn in self.history:
+            if turn.state is TurnState.WORKING and turn.joined_to is None:
+                return turn
+        return None
 
     @property
     def waiting_turns(self) -> tuple[Turn, ...]:
-        return tuple(turn for turn in self.history if turn.state is TurnState.QUEUED)
+        return tuple([turn for turn in self.history if turn.state is TurnState.QUEUED])
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a prompt is worked on, or waits."""
+        for turn in reversed(self.history):
+            if turn.state is TurnState.QUEUED or (turn.state is TurnState.WORKING and turn.joined_to is None):
+                return True
+        return False
 
     @property
     def last_activity_at(self) -> int:

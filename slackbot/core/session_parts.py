@@ -19,10 +19,11 @@ class Status(StrEnum):
     STOPPED = "stopped"
     ERROR = "error"
 
-    @property
-    def is_live(self) -> bool:
-        """Whether a task is, or is about to be, at work."""
-        return self in (Status.STARTING, Status.RUNNING)
+    is_live: bool
+    """Whether a task is, or is about to be, at work."""
+
+    def __init__(self, value: str) -> None:
+        self.is_live = value in ("starting", "running")
 
 
 class TurnState(StrEnum):
@@ -34,9 +35,10 @@ class TurnState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
-    @property
-    def is_ended(self) -> bool:
-        return self in (TurnState.ANSWERED, TurnState.FAILED, TurnState.CANCELLED)
+    is_ended: bool
+
+    def __init__(self, value: str) -> None:
+        self.is_ended = value in ("answered", "failed", "cancelled")
 
 
 class EndedBy(StrEnum):

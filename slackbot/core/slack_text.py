@@ -23,12 +23,15 @@ def plain_text(escaped: str) -> str:
         text = _LINK.sub(lambda match: _bare_link(match.group(1), match.group(2)), text)
         text = _SPECIAL.sub(r"@\1", text)
         text = _CHANNEL.sub(r"#\1", text)
-    text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    if "&" in text:
+        text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     return clean(text)
 
 
 def clean(text: str) -> str:
     """Without control characters and lone surrogates; line ends are `\\n`."""
+    if text.isprintable():
+        return text  # most messages have neither
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
@@ -39,7 +42,7 @@ def escape(text: str) -> str:
 
 def leading_mention(escaped: str) -> tuple[str | None, str]:
     """Who a message begins by naming, and the rest of it; (None, the text) when it names nobody."""
-    match = _LEADING_MENTION.match(escaped)
+    match = _LEADING_MENTION.match(escaped) if "<@" in escaped else None
     return (match.group(1), escaped[match.end() :]) if match else (None, escaped)
 
 

@@ -65,7 +65,7 @@ def seconds_left(session: Session, reason: str, limits: Limits, now: int) -> int
 def ends(session: Session, limits: Limits) -> list[tuple[str, int, int]]:
     """The ends that may come to a running session: (`idle` or `age`, when, when to warn; the last 0 = not at all)."""
     found = []
-    if session.working_turn is None and not session.waiting_turns:
+    if not session.is_busy:
         found.append((IDLE, idle_ends_at(session, limits), limits.idle_seconds))
     found.append((AGE, age_ends_at(session, limits), limits.max_session_seconds))
     return [(kind, at, _warn_at(at, limit_seconds)) for kind, at, limit_seconds in found]
@@ -89,9 +89,8 @@ def is_untrue(session: Session) -> bool:
         return True
     if stay.warned == AGE:
         return (stay.age_until or 0) > (stay.warned_until or 0)
-    busy = session.working_turn is not None or bool(session.waiting_turns)
     acted = session.last_activity_at > (stay.warned_at or 0)
-    return busy or acted or (stay.idle_until or 0) > (stay.warned_until or 0)
+    return session.is_busy or acted or (stay.idle_until or 0) > (stay.warned_until or 0)
 
 
 def extended(session: Session, event: ev.StayExtended, now: int) -> Session:

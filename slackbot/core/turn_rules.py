@@ -11,7 +11,7 @@ from slackbot.core.history_budget import has_room
 from slackbot.core.limits import Limits
 from slackbot.core.permission_rules import waiting_since
 from slackbot.core.session import MAX_WAITING_TURNS, WITHDRAWN, EndedBy, Session, Turn, TurnState
-from slackbot.core.values import replace
+from slackbot.core.values import make, replace
 
 BY_CLOCK = "-"
 """`cancelled_by` of a turn that ran out of time."""
@@ -318,14 +318,15 @@ def _is_same_prompt(turn: Turn, other: Turn) -> bool:
 
 def _new_turn(event: ev.PromptReceived, now: int, state: TurnState) -> Turn:
     prompt, shortened = clip(event.prompt, MAX_PROMPT_BYTES)
-    return Turn(
-        turn_id=event.turn_id,
-        user_id=event.user_id,
-        prompt=prompt,
-        state=state,
-        prompted_at=now,
-        prompt_ts=event.prompt_ts,
-        prompt_file=event.prompt_file,
-        files=event.files,
-        shortened=shortened,
-    )
+    values = {
+        "turn_id": event.turn_id,
+        "user_id": event.user_id,
+        "prompt": prompt,
+        "state": state,
+        "prompted_at": now,
+        "prompt_ts": event.prompt_ts,
+        "prompt_file": event.prompt_file,
+        "files": event.files,
+        "shortened": shortened,
+    }
+    return make(Turn, values)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_NOTES = ("_flat", "_size_bytes", "_owed")
+_NOTES = ("_flat", "_size_bytes", "_owed", "_beside_card")
 """What `remember` may keep on a value: true of this one alone, never of a changed copy."""
 
 

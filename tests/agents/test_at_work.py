@@ -78,8 +78,9 @@ async def test_an_agent_at_work(agent: RealAgent, tmp_path: Path) -> None:
         await ada.says(thread, "!stop")
         await thread.is_("stopped")
         await ada.says(thread, "PLAY-5-TALK after a break")
-        await ada.presses(thread, "Retry")
         # The fifth turn is the prompt as it was kept, the sixth the one that Retry made of it.
+        await ended(thread, 5, "cancelled")
+        await ada.presses(thread, "Retry")
         assert (await answered(thread, 6))["response"] == "Still here, and I remember."
         assert "PLAY-1-WORK please" in server.calls[-1].text, "the agent was not told of the earlier turns"
         assert thread.item()["launch"] > 0

@@ -23,10 +23,12 @@ from slackbot.core.effects import (
     StopTask,
     UpdateCard,
     UpdatePullRequestCard,
+    is_lasting,
     owed,
+    owes_lasting,
 )
 from slackbot.core.errors import DevflowError
-from slackbot.core.item import from_item, to_item
+from slackbot.core.item import from_item, item_size_bytes, sized_item, to_item
 from slackbot.core.limits import Limits, PullRequestTerms
 from slackbot.core.notices import MAX_NOTICES
 from slackbot.core.ports import TaskObservation
@@ -288,7 +290,15 @@ class AnyCourse(RuleBasedStateMachine):
 
     @invariant()
     def it_can_be_stored_and_read(self) -> None:
-        assert from_item(to_item(self.session)) == self.session
+        item, size_bytes = sized_item(self.session)
+        assert from_item(item) == self.session
+        assert size_bytes == item_size_bytes(item)
+
+    @invariant()
+    def what_is_owed_under_the_lease_is_known_without_the_card(self) -> None:
+        session = from_item(to_item(self.session))
+        is_owed = owes_lasting(session)
+        assert is_owed == any(is_lasting(effect, session) for effect in owed(self.session))
 
     @invariant()
     def a_live_session_is_looked_at_again(self) -> None:

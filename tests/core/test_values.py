@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from slackbot.core import values
-from slackbot.core.item import from_item, item_size_bytes, session_size_bytes, to_item
+from slackbot.core.item import from_item, item_size_bytes, sized_item, to_item
 from slackbot.core.session import TaskState, Turn, TurnState
 from tests.core.builders import a_session
 
@@ -59,5 +59,5 @@ def test_an_unchanged_turn_goes_back_into_the_item_as_it_came_and_a_changed_one_
 def test_the_size_by_turns_is_the_size_of_the_item() -> None:
     session = a_session(history=(a_turn("C1:1.1"), a_turn("C1:2.2", prompt="日本語" * 50)))
     for known in (session, from_item(to_item(session))):
-        item = to_item(known)
-        assert session_size_bytes(known, item) == item_size_bytes(item)
+        item, size_bytes = sized_item(known)
+        assert size_bytes == item_size_bytes(item)

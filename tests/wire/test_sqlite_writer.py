@@ -12,6 +12,7 @@ import pytest
 
 from slackbot.adapters import sqlite_writer
 from slackbot.adapters.sqlite import SqliteStore
+from slackbot.core.ports import Item
 from tests.contract.test_session_store import NOW, stored
 from tests.wire.test_sqlite_store import locked, written
 
@@ -38,6 +39,32 @@ async def test_what_is_written_in_one_round_is_one_transaction(store: SqliteStor
     statements.clear()
     assert await store.replace(written(written(items[0])), 2)
     assert statements == ["UPDATE"]
+
+
+async def test_what_comes_alone_is_written_as_it_comes_until_there_is_company(store: SqliteStore) -> None:
+    """Nobody else's write is waited for where for a while there was none; what comes with it is still one wait."""
+    items = [await stored(store) for _ in range(3)]
+    versions = dict.fromkeys((item["session_id"] for item in items), 1)
+
+    def write(item: Item) -> asyncio.Task[bool]:
+        version = versions[item["session_id"]]
+        versions[item["session_id"]] += 1
+        changed = {**item, "write_version": version + 1}
+        return asyncio.create_task(store.replace(changed, version))
+
+    for _ in range(sqlite_writer._ROUNDS_ALONE):
+        assert await write(items[0])
+    alone = write(items[0])
+    await asyncio.sleep(0)
+    assert alone.done()
+    assert alone.result()
+    statements: list[str] = []
+    store._writer._at_once.set_trace_callback(lambda statement: statements.append(statement.split()[0]))
+    assert await asyncio.gather(*map(write, items)) == [True] * 3
+    assert statements == ["UPDATE", "BEGIN", "UPDATE", "UPDATE", "COMMIT"]
+    statements.clear()
+    assert await asyncio.gather(*map(write, items)) == [True] * 3
+    assert statements == ["BEGIN", "UPDATE", "UPDATE", "UPDATE", "COMMIT"]
 
 
 async def test_a_slow_disk_is_left_to_the_thread_for_a_while(
