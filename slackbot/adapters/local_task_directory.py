@@ -1,4 +1,4 @@
-"""A local task's directory: made whole and locked, named for its scratch, and read for why the task was lost.
+"""A local task's directory: made whole and locked, named for its scratch, read for why the task was lost, and removed.
 
 Called by `local_tasks`; the supervisor (`local_supervisor`) writes into the same directory while the task runs.
 """
@@ -9,14 +9,19 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import tempfile
 import uuid
 from pathlib import Path
+
+import structlog
 
 from slackbot.adapters import local_supervisor as files
 from slackbot.adapters.local_supervisor import Ending, TaskState
 from slackbot.adapters.process_table import ProcessIdentity, boot_id
 from slackbot.core.ports import TaskRequest
+
+log = structlog.get_logger()
 
 SALT_FILE = ".salt.json"
 
@@ -84,3 +89,46 @@ def lost(state: TaskState) -> Ending:
 def scratch_of(directory: Path) -> Path:
     """Where the worker of this task works: named by the task, so that any bot finds it to remove it."""
     return Path(tempfile.gettempdir()) / f"devflow-worker-{directory.name}"
+
+
+def task_ids_in(root: Path) -> list[str]:
+    try:
+        names = sorted(os.listdir(root))
+    except FileNotFoundError:
+        return []
+    return [name for name in names if re.fullmatch(r"[0-9a-f]{32}", name)]
+
+
+def prune(root: Path, *, oldest: float) -> None:
+    """Removes tasks that stopped before `oldest` (Unix seconds), and what a bot left that died while it made one.
+
+    What cannot be removed stays, and is said in the log; nothing else suffers by it.
+    """
+    left_over = [*root.glob(".new-*"), *root.glob(".old-*")]
+    for path in (*(root / task_id for task_id in task_ids_in(root)), *left_over):
+        try:
+            if path in left_over:
+                if path.name.startswith(".old-") or path.stat().st_mtime < oldest:
+                    files.remove_tree(path)
+            else:
+                _remove_if_older(path, oldest)
+        except FileNotFoundError:
+            pass  # another bot was here
+        except OSError as error:
+            log.warning("task_not_removed", path=str(path), error=str(error))
+
+
+def _remove_if_older(directory: Path, oldest: float) -> None:
+    state = files.read_json(directory / files.STATE_FILE) or {}
+    if state.get("last_status") != "STOPPED" or state.get("stopped_at", 0) > oldest:
+        return
+    lock = files.lock_task(directory)
+    if lock is None:
+        return
+    try:
+        # Renamed first, so that nobody meets half a directory.
+        old = directory.parent / f".old-{uuid.uuid4().hex}"
+        os.rename(directory, old)
+    finally:
+        os.close(lock)
+    files.remove_tree(old)

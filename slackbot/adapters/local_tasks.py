@@ -27,7 +27,15 @@ import structlog
 
 from slackbot.adapters import local_supervisor as files
 from slackbot.adapters.local_supervisor import Ending, TaskState
-from slackbot.adapters.local_task_directory import identity_of, lost, make_directory, salt_of, scratch_of
+from slackbot.adapters.local_task_directory import (
+    identity_of,
+    lost,
+    make_directory,
+    prune,
+    salt_of,
+    scratch_of,
+    task_ids_in,
+)
 from slackbot.adapters.process_table import (
     MARKER_VARIABLE,
     find_task_processes,
@@ -98,6 +106,7 @@ class LocalTasks:
         self._task_arn = re.compile(re.escape(f"{_ARN_PREFIX}:task/{cluster}/") + "([0-9a-f]{32})")
         self._executor = ThreadPoolExecutor(max_workers=4, thread_name_prefix="local-tasks")
         self._stopped: set[str] = set()  # ids whose STOPPED was read: final, so not read again to list
+        self._unreadable: set[str] = set()  # said in the log
         self._prune_at = 0.0
 
     # ------------------------------------------------------------------------------------------ the port
@@ -107,8 +116,11 @@ class LocalTasks:
         return await self._off_loop(lambda: self._run(request))
 
     async def describe_tasks(self, task_arns: Sequence[str]) -> dict[str, TaskObservation]:
-        """Each task by arn, as it is now; MISSING also for an arn that is not of this adapter's making."""
-        return await self._off_loop(lambda: {arn: self._describe(arn) for arn in task_arns})
+        """Each task by arn, as it is now; MISSING also for an arn that is not of this adapter's making.
+
+        A task whose directory cannot be read is left out: nothing is known of it.
+        """
+        return await self._off_loop(lambda: self._describe_all(task_arns))
 
     async def stop_task(self, task_arn: str, reason: str) -> None:
         """Writes down that the task is to stop, then tells its supervisor. The first reason stays."""
@@ -145,7 +157,7 @@ class LocalTasks:
         deadline = time.monotonic() + self._stop_grace_seconds + STOP_SLACK_SECONDS
         while True:
             ends = await self.describe_tasks(arns)
-            left = [arn for arn in arns if ends[arn].last_status not in ("STOPPED", "MISSING")]
+            left = [arn for arn in arns if arn not in ends or ends[arn].last_status not in ("STOPPED", "MISSING")]
             if not left:
                 return list(ends.values())
             if time.monotonic() > deadline:
@@ -168,7 +180,7 @@ class LocalTasks:
 
     def _run(self, request: TaskRequest) -> TaskObservation:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._prune()
+        self._prune_when_due()
         named = f"{salt_of(self._root)}\0{self._cluster}\0{request.client_token}"
         token_hash = hashlib.sha256(named.encode()).hexdigest()
         task_id = token_hash[:32]
@@ -219,17 +231,41 @@ class LocalTasks:
 
     # ------------------------------------------------------------------------------- looking and stopping
 
+    def _prune_when_due(self) -> None:
+        if time.monotonic() >= self._prune_at:
+            self._prune_at = time.monotonic() + PRUNE_SECONDS
+            prune(self._root, oldest=time.time() - KEPT_SECONDS)
+
     def _list(self) -> list[TaskObservation]:
-        self._prune()
-        tasks = []
-        task_ids = self._task_ids()
+        self._prune_when_due()
+        task_ids = task_ids_in(self._root)
         self._stopped.intersection_update(task_ids)
-        for task_id in task_ids:
-            if task_id not in self._stopped:
-                task = self._describe(self._arn("task", task_id))
-                if task.last_status not in ("STOPPED", "MISSING"):
-                    tasks.append(task)
-        return tasks
+        arns = [self._arn("task", task_id) for task_id in task_ids if task_id not in self._stopped]
+        found, _ = self._look(arns)
+        return [task for task in found.values() if task.last_status not in ("STOPPED", "MISSING")]
+
+    def _describe_all(self, task_arns: Sequence[str]) -> dict[str, TaskObservation]:
+        found, failed = self._look(task_arns)
+        if failed is not None and not found:
+            raise failed
+        return found
+
+    def _look(self, task_arns: Sequence[str]) -> tuple[dict[str, TaskObservation], OSError | None]:
+        """Each task by arn, but those whose directories cannot be read; and what the last of those said."""
+        found: dict[str, TaskObservation] = {}
+        failed: OSError | None = None
+        for arn in task_arns:
+            try:
+                found[arn] = self._describe(arn)
+                self._unreadable.discard(arn)
+            except OSError as error:
+                if error.errno in _PASSING_ERRORS:
+                    raise  # it is the machine's, and the next would fare no better
+                failed = error
+                if arn not in self._unreadable:
+                    self._unreadable.add(arn)
+                    log.warning("task_not_described", task_arn=arn, error=str(error))
+        return found, failed
 
     def _describe(self, task_arn: str) -> TaskObservation:
         directory = self._directory(task_arn)
@@ -300,13 +336,6 @@ class LocalTasks:
         match = self._task_arn.fullmatch(task_arn)
         return None if match is None else self._root / match.group(1)
 
-    def _task_ids(self) -> list[str]:
-        try:
-            names = sorted(os.listdir(self._root))
-        except FileNotFoundError:
-            return []
-        return [name for name in names if re.fullmatch(r"[0-9a-f]{32}", name)]
-
     def _observe(self, task_id: str, state: TaskState | None) -> TaskObservation:
         arn = self._arn("task", task_id)
         if state is None or "last_status" not in state:
@@ -325,25 +354,3 @@ class LocalTasks:
             exit_code=state.get("exit_code"),
             started_at=state.get("started_at"),
         )
-
-    def _prune(self) -> None:
-        """Removes stopped tasks after `KEPT_SECONDS`, and what a bot left that died in the middle of a start."""
-        if time.monotonic() < self._prune_at:
-            return
-        self._prune_at = time.monotonic() + PRUNE_SECONDS
-        oldest = time.time() - KEPT_SECONDS
-        for task_id in self._task_ids():
-            directory = self._root / task_id
-            state = files.read_json(directory / files.STATE_FILE) or {}
-            if state.get("last_status") != "STOPPED" or state.get("stopped_at", 0) > oldest:
-                continue
-            lock = files.lock_task(directory)
-            if lock is not None:
-                # Renamed first, so that nobody meets half a directory.
-                with contextlib.suppress(FileNotFoundError):
-                    os.rename(directory, self._root / f".old-{uuid.uuid4().hex}")
-                os.close(lock)
-        for left_over in [*self._root.glob(".new-*"), *self._root.glob(".old-*")]:
-            with contextlib.suppress(FileNotFoundError):
-                if left_over.name.startswith(".old-") or left_over.stat().st_mtime < oldest:
-                    files.remove_tree(left_over)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from slackbot.adapters import local_supervisor, process_table
 from slackbot.adapters.local_supervisor import LogFile
@@ -641,6 +643,29 @@ async def test_a_supervisor_that_cannot_start(machine: Machine, monkeypatch: pyt
     log = machine.directory(task.task_arn) / "supervisor.log"
     assert str(log) in str(task.stopped_reason)
     assert "/nowhere/local_supervisor.py" in log.read_text()
+
+
+async def test_one_task_whose_directory_cannot_be_read_is_left_out(machine: Machine) -> None:
+    """The others are listed and described as ever; of it alone the reason is told, and in the log once."""
+    tasks = machine.open()
+    good, broken = [await tasks.run_task(TaskRequest("s", 1, token)) for token in ("good", "broken")]
+    for task in (good, broken):
+        await wait_for(tasks, task.task_arn, "RUNNING")
+    state = machine.directory(broken.task_arn) / "state.json"
+    aside = state.with_name("aside.json")
+    state.rename(aside)
+    state.mkdir()
+    with structlog.testing.capture_logs() as logged:
+        fresh = machine.open()
+        for _ in range(2):
+            assert [task.task_arn for task in await fresh.list_tasks()] == [good.task_arn]
+        assert list(await fresh.describe_tasks([broken.task_arn, good.task_arn])) == [good.task_arn]
+        with pytest.raises(PermanentError, match=re.escape(str(state))):
+            await fresh.describe_tasks([broken.task_arn])
+    state.rmdir()
+    aside.rename(state)
+    assert len(await fresh.list_tasks()) == 2
+    assert [line["event"] for line in logged] == ["task_not_removed", "task_not_described"]
 
 
 async def test_a_state_directory_that_cannot_be_used(tmp_path: Path) -> None:
