@@ -9,9 +9,21 @@ from collections import Counter
 
 import structlog
 
-from slackbot.core.effects import Effect, MakeBranch, OpenPullRequest, RunTask, StopTask, TidyBranch
+from slackbot.core.effects import (
+    ActOnPullRequest,
+    AnswerReview,
+    Effect,
+    LookForMergedBranch,
+    MakeBranch,
+    OpenPullRequest,
+    RunTask,
+    StopTask,
+    TidyBranch,
+)
 
 log = structlog.get_logger()
+
+_OF_CODE_HOST = (MakeBranch, TidyBranch, OpenPullRequest, ActOnPullRequest, AnswerReview, LookForMergedBranch)
 
 FAILURES = 3
 """So many on end, of any sessions, make an outage."""
@@ -23,7 +35,7 @@ def system_of(effect: Effect) -> str:
     """The system that the effect needs above all."""
     if isinstance(effect, RunTask | StopTask):
         return "tasks"
-    return "code_host" if isinstance(effect, MakeBranch | TidyBranch | OpenPullRequest) else "chat"
+    return "code_host" if isinstance(effect, _OF_CODE_HOST) else "chat"
 
 
 class Outages:

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import structlog.testing
 
+from slackbot.core import effects
 from slackbot.core import events as ev
 from slackbot.core.errors import PermanentError, TemporaryError
 from slackbot.core.ports import Item
 from slackbot.core.session import TTL_SECONDS, EndedBy, Status, TurnState
-from slackbot.outages import FAILURES
+from slackbot.outages import FAILURES, system_of
 from tests.engine.engine_world import LIMITS, EngineWorld, Mortal, until
 from tests.fakes.session_store import FakeStore
 
@@ -220,6 +221,24 @@ async def test_an_outage_of_slack_is_logged_once_when_it_begins_and_once_when_it
         await until(lambda: len(world.posts("devflow_answer")) == 5, "all answers")
         await until(lambda: len(outages(logged)) == 2, "told")
     assert outages(logged) == [("outage_began", "chat"), ("outage_ended", "chat")]
+
+
+@pytest.mark.parametrize(
+    ("effect", "system"),
+    [
+        (effects.RunTask(1), "tasks"),
+        (effects.StopTask("arn", "over"), "tasks"),
+        (effects.MakeBranch("b"), "code_host"),
+        (effects.OpenPullRequest(1), "code_host"),
+        (effects.ActOnPullRequest("merge", "press"), "code_host"),
+        (effects.AnswerReview("C1:1.1"), "code_host"),
+        (effects.LookForMergedBranch("b"), "code_host"),
+        (effects.DeliverAnswer("C1:1.1"), "chat"),
+        (effects.UpdateCard("key"), "chat"),
+    ],
+)
+def test_an_outage_is_said_of_the_system_that_does_not_answer(effect: effects.Effect, system: str) -> None:
+    assert system_of(effect) == system
 
 
 async def test_an_outage_of_the_store_is_no_fault_of_any_session(world: EngineWorld) -> None:
