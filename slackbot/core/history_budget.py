@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slackbot.core.clipping import clip
 from slackbot.core.item import BUDGET_BYTES, item_size_bytes, to_item, turn_size_bytes
-from slackbot.core.session import Session, Turn
+from slackbot.core.session import Session, Turn, TurnState
 from slackbot.core.values import replace
 
 MAX_UNTOLD_BYTES = 120 * 1024
@@ -12,6 +12,7 @@ MAX_UNTOLD_BYTES = 120 * 1024
 
 _SMALL_BYTES = 1024
 _DROPPED_TS_BYTES = len("dropped_ts") + len("1790000000.000100")
+_DROPPED_USER_IDS_BYTES = len("dropped_user_ids") + 3
 
 
 def fit(session: Session, budget_bytes: int = BUDGET_BYTES) -> Session:
@@ -27,14 +28,18 @@ def fit(session: Session, budget_bytes: int = BUDGET_BYTES) -> Session:
     if over > 0 and session.dropped_ts is None:
         over += _DROPPED_TS_BYTES
     dropped_ts, kept = session.dropped_ts, []
+    user_ids = list(session.dropped_user_ids)
     for at, turn in enumerate(history):
         # The last turn stays: Retry and the thread's buttons refer to it.
         if over <= 0 or not _is_delivered(turn) or at == len(history) - 1:
             kept.append(turn)
             continue
         over -= turn_size_bytes(turn)
+        if turn.state is not TurnState.CANCELLED and turn.user_id not in user_ids:
+            over += len(turn.user_id.encode()) + 1 + (0 if user_ids else _DROPPED_USER_IDS_BYTES)
+            user_ids.append(turn.user_id)
         dropped_ts = max((ts for ts in (dropped_ts, turn.prompt_ts) if ts), key=float, default=None)
-    return replace(session, history=tuple(kept), dropped_ts=dropped_ts)
+    return replace(session, history=tuple(kept), dropped_ts=dropped_ts, dropped_user_ids=tuple(user_ids))
 
 
 def has_room(session: Session) -> bool:

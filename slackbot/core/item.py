@@ -91,7 +91,7 @@ _parts_of = attrgetter(*_PARTS.values())
 
 _KNOWN = frozenset(
     "repository_owner repository_name status history slack task branch pull_request spending stay lease ended asides "
-    "aside_files heard permissions".split()
+    "aside_files heard dropped_user_ids permissions".split()
 ).union(_TOP)
 
 
@@ -143,6 +143,8 @@ def _rest(session: Session) -> Item:
         rest["aside_files"] = [dict(file) for file in session.aside_files]
     if session.heard:
         rest["heard"] = list(session.heard)
+    if session.dropped_user_ids:
+        rest["dropped_user_ids"] = list(session.dropped_user_ids)
     if session.permissions:
         rest["permissions"] = [_flat(permission) for permission in session.permissions]
     return rest
@@ -183,6 +185,7 @@ def _from_item(item: Item) -> Session:
         asides=tuple(item.get("asides", ())),
         aside_files=tuple(dict(file) for file in item.get("aside_files", ())),
         heard=tuple(item.get("heard", ())),
+        dropped_user_ids=tuple(item.get("dropped_user_ids", ())),
         permissions=tuple(_permission(entry) for entry in item.get("permissions", ())),
         extra={name: value for name, value in item.items() if name not in _KNOWN},
     )

@@ -260,7 +260,7 @@ def can_merge(picture: Picture) -> bool:
 def prompted_by(session: Session) -> tuple[str, ...]:
     """Whose prompts are in the work, in their order."""
     done = [turn.user_id for turn in session.history if turn.state is not TurnState.CANCELLED]
-    return tuple(dict.fromkeys(done or [session.user_id]))
+    return tuple(dict.fromkeys([*session.dropped_user_ids, *done] or [session.user_id]))
 
 
 def act_done(session: Session, event: ev.PullRequestActDone, now: int) -> Session:

@@ -95,6 +95,8 @@ class Session:
     """Who asked that this session be forgotten: it is about to be removed."""
     dropped_ts: str | None = None
     """`prompt_ts` of the newest turn that left `history`: an older message is never taken for a new one."""
+    dropped_user_ids: tuple[str, ...] = ()
+    """Whose prompts, not cancelled, were among the turns that left: the work is theirs as well."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     # ------------------------------------------------------------------------------ questions

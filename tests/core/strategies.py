@@ -220,5 +220,6 @@ sessions = st.builds(
     heard=st.lists(words, max_size=3).map(tuple),
     forgotten_by=maybe(user_ids),
     dropped_ts=maybe(message_ts),
+    dropped_user_ids=st.lists(user_ids, max_size=3).map(tuple),
     extra=foreign,
 )

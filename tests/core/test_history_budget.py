@@ -66,6 +66,18 @@ def test_then_they_leave_and_are_remembered_as_dropped() -> None:
     assert float(again.dropped_ts or 0) > float(session.dropped_ts or 0)
 
 
+def test_whose_prompts_left_is_remembered() -> None:
+    """Each once; a cancelled prompt has no part in the work."""
+    everybody = [replace(a_turn(n, 900), user_id=f"U{n % 3}") for n in range(1, 20)]
+    cancelled = replace(a_turn(20, 900, state=TurnState.CANCELLED), user_id="U8")
+    session = a_session(history=(*everybody, cancelled, a_turn(21, 900)), dropped_user_ids=("U9", "U2"))
+    room_bytes = size_of(replace(session, history=()))
+    small = fit(session, budget_bytes=room_bytes + 1_200)
+    assert [turn.turn_id for turn in small.history] == ["C1:21"]
+    assert small.dropped_user_ids == ("U9", "U2", "U1", "U0")
+    assert size_of(small) <= room_bytes + 1_200
+
+
 def test_the_last_turn_stays_and_one_without_a_message_too_can_go() -> None:
     """Retry refers to the last one; a turn of a button press has no message to remember."""
     pressed = tuple(replace(a_turn(n, 900), prompt_ts=None) for n in range(1, 500))

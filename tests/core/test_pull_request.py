@@ -15,6 +15,7 @@ from slackbot.core.item import BUDGET_BYTES, from_item, item_size_bytes, to_item
 from slackbot.core.limits import PullRequestTerms
 from slackbot.core.ports import CheckRun, PullRequestSnapshot, Review
 from slackbot.core.pull_request import observe
+from slackbot.core.pull_request_rules import hindrance_of, prompted_by
 from slackbot.core.pull_request_state import Picture, PullRequestState
 from tests.core.builders import T0, a_snapshot, opened, tell
 
@@ -225,3 +226,15 @@ def test_checks_are_fixed_unasked_only_where_people_can_see_it(why: str) -> None
     session = tell(session, ev.PullRequestObserved(failing, T0 * 1000, PullRequestTerms(auto_fixes=2)))
     assert session.status.is_live is (why == "open")
     assert bool(session.pull_request.asked) is (why == "open")
+
+
+def test_who_may_merge_is_not_forgotten_with_the_history() -> None:
+    """Whose prompts had to leave it prompted the work as much as whose are still there."""
+    session = replace(SESSION, dropped_user_ids=("U7",))
+    prompters = {turn.user_id for turn in session.history}
+    assert set(prompted_by(session)) == {"U7", *prompters}
+    ready = Picture(mergeable="mergeable")
+    state = replace(session.pull_request, state="open", may_merge=True, picture=ready.as_map())
+    session = replace(session, pull_request=state)
+    assert "You prompted this work" in str(hindrance_of(session, "merge", "U7"))
+    assert hindrance_of(session, "merge", "U8") is None
