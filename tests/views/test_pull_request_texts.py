@@ -102,7 +102,8 @@ def test_the_end() -> None:
 @given(sessions)
 def test_any_card_is_within_limits(session: Session) -> None:
     """Whatever GitHub said: Slack takes it, and nobody is mentioned but who prompted or asked."""
-    people = {session.user_id, session.pull_request.opened_by, *(turn.user_id for turn in session.history)}
+    people = {session.user_id, session.pull_request.opened_by, *session.dropped_user_ids}
+    people |= {turn.user_id for turn in session.history}
     people |= {str(one.get("user_id")) for one in session.pull_request.asked}
     view = check(pull_request_card(session))
     assert mentions(view) <= {f"<@{user_id}>" for user_id in people if user_id}
