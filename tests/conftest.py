@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import ipaddress
 import logging
 import os
@@ -15,6 +16,8 @@ import botocore.session
 import pytest
 import structlog
 from hypothesis import HealthCheck, Phase, settings
+
+import slackbot.worker.acp_import  # noqa: F401  before whatever test imports ACP, and quicker
 
 # The same cases in every run, whatever the machine's speed. To look for new ones: --hypothesis-profile=explore
 # Shrinking a failure takes longer than a test may, which would then hide it behind a timeout.
@@ -49,6 +52,8 @@ def _is_foreign(name: str) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Before anything is imported or started: what this shell has set must not decide a test."""
+    # Until all is collected: nearly nothing of it is garbage, and it is much to look through.
+    gc.disable()
     for name in filter(_is_foreign, list(os.environ)):
         del os.environ[name]
     # Else each of the hundreds of processes that tests start would compile DevFlow anew.
@@ -60,6 +65,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first, so that no process is left alone with it at the end."""
     items.sort(key=lambda item: _LONG_ONES.get(item.path.parent.name, len(_LONG_ONES)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

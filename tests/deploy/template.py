@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +13,8 @@ from tests.deploy.dockerfile import ROOT
 PATH = ROOT / "deploy" / "stack.yml"
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML with the tags of CloudFormation."""
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML with the tags of CloudFormation; by libyaml where that is there, as every run of the tests waits for it."""
 
 
 def _function(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def _function(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
 _Loader.add_multi_constructor("!", _function)
 
 
+@functools.cache
 def load() -> dict[str, Any]:
     """The whole template."""
     template: dict[str, Any] = yaml.load(PATH.read_text(), _Loader)

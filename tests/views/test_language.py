@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import string
 from collections.abc import Iterator
@@ -54,7 +55,9 @@ def trees(root: Path) -> Iterator[tuple[Path, ast.Module]]:
             yield path, ast.parse(path.read_text())
 
 
-CODE = list(trees(SLACKBOT))
+@functools.cache
+def code() -> list[tuple[Path, ast.Module]]:
+    return list(trees(SLACKBOT))
 
 
 @pytest.mark.parametrize("language", OTHERS)
@@ -92,7 +95,7 @@ def test_every_text_is_used() -> None:
     """A key stands as a string somewhere in the code; a text that no view says is taken away."""
     strings = {
         node.value
-        for _, tree in CODE
+        for _, tree in code()
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
@@ -108,7 +111,7 @@ def test_every_text_is_used() -> None:
 def test_what_is_said_is_in_the_catalogue() -> None:
     """Each `say` names a text that is there, and gives it exactly the fields it has."""
     faults = []
-    for path, tree in CODE:
+    for path, tree in code():
         for node in ast.walk(tree):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say"):
                 continue

@@ -1,4 +1,4 @@
-"""`POST /api/graphql`: the look at many pull requests, one of them, and the end of a draft.
+"""What GraphQL answers: the look at many pull requests, one of them, and the end of a draft. Asked by `graphql_route`.
 
 graphql-core parses, validates and executes against `schema.graphql`, a part of GitHub's own schema: what is not in
 it is refused as GitHub refuses an unknown field. https://docs.github.com/en/graphql/guides/forming-calls-with-graphql
@@ -7,24 +7,21 @@ it is refused as GitHub refuses an unknown field. https://docs.github.com/en/gra
 from __future__ import annotations
 
 import functools
-import json
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
 from graphql import GraphQLError, GraphQLResolveInfo, GraphQLSchema, build_schema, execute, parse, validate
 
+from slackbot.sandbox.github.graphql_route import POINTS_PER_HOUR, within
 from slackbot.sandbox.github.graphql_shapes import Fault, Json, Shapes
-from slackbot.sandbox.github.rest_base import ApiError, Caller, base_of, body_of
+from slackbot.sandbox.github.rest_base import Caller
 from slackbot.sandbox.github.rest_guard import RestGuard
 from slackbot.sandbox.github.rest_shapes import node_id, timestamp
 from slackbot.sandbox.github.reviewing import Reviewing
 from slackbot.sandbox.github.store import PullRow, RepositoryRow
 from slackbot.sandbox.github.world import World
 
-PATH = "/api/graphql"
-POINTS_PER_HOUR = 5000
 _NODES_MOST = 100
 
 
@@ -34,35 +31,14 @@ def schema() -> GraphQLSchema:
 
 
 class GraphqlApi:
-    """Only installations are answered, as only they ask."""
-
     def __init__(self, world: World, guard: RestGuard, reviewing: Reviewing) -> None:
         self._world = world
         self._guard = guard
         self._reviewing = reviewing
 
-    def add_to(self, app: web.Application) -> None:
-        app.router.add_post(PATH, self._post)
-
-    async def _post(self, request: web.Request) -> web.Response:
-        try:
-            caller = self._guard.caller(request)
-            if caller.kind != "installation":
-                raise ApiError(401, "This endpoint requires you to be authenticated.")
-            wanted = await body_of(request)
-        except ApiError as error:
-            body = {"message": error.message, "documentation_url": "https://docs.github.com/graphql"}
-            return web.json_response(body, status=error.status)
-        answer = await self._answer(wanted, Asked(self, caller, base_of(request)))
-        rate = self._guard.rate(caller, count=False, resource="graphql")
-        headers = {f"X-RateLimit-{name.capitalize()}": str(value) for name, value in _within(rate).items()}
-        return web.Response(
-            text=json.dumps(answer),
-            content_type="application/json",
-            headers={**headers, "X-RateLimit-Resource": "graphql", "X-GitHub-Media-Type": "github.v4; format=json"},
-        )
-
-    async def _answer(self, wanted: Json, asked: Asked) -> Json:
+    async def answer(self, wanted: Json, caller: Caller, base: str) -> Json:
+        """What the body of a request asks for; faults are part of the answer."""
+        asked = Asked(self, caller, base)
         query, variables = wanted.get("query"), wanted.get("variables") or {}
         if not isinstance(query, str) or not isinstance(variables, dict):
             return {"errors": [{"message": "A query attribute must be specified and must be a string."}]}
@@ -74,10 +50,10 @@ class GraphqlApi:
         if faults:
             return {"errors": [_formatted(fault) for fault in faults]}
         cost = _cost(variables)
-        rate = self._guard.rate(asked.caller, count=True, resource="graphql", cost=cost)
+        rate = self._guard.rate(caller, count=True, resource="graphql", cost=cost)
         if rate["used"] > POINTS_PER_HOUR:
             return {"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded for installation."}]}
-        asked.rate = {**_within(rate), "cost": cost, "nodeCount": 0, "resetAt": timestamp(rate["reset"])}
+        asked.rate = {**within(rate), "cost": cost, "nodeCount": 0, "resetAt": timestamp(rate["reset"])}
         result = execute(schema(), document, root_value=asked.root(), variable_values=variables)
         done = result if not hasattr(result, "__await__") else await result
         answer: Json = {"data": done.data}
@@ -197,16 +173,6 @@ def _cost(variables: Json) -> int:
     pulls = len(variables["ids"]) if isinstance(variables.get("ids"), list) else 1
     threads = variables["threads"] if isinstance(variables.get("threads"), int) else 0
     return max(1, round(pulls * (6 + threads) / 100))
-
-
-def _within(rate: Json) -> Json:
-    used = int(rate["used"])
-    return {
-        "limit": POINTS_PER_HOUR,
-        "used": used,
-        "remaining": max(0, POINTS_PER_HOUR - used),
-        "reset": rate["reset"],
-    }
 
 
 def _formatted(error: GraphQLError) -> Json:

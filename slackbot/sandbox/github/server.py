@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from slackbot.core.repository_name import RepositoryName
 from slackbot.sandbox.github.git_commands import NewCommit
 from slackbot.sandbox.github.git_http import GitHttp
-from slackbot.sandbox.github.graphql_api import GraphqlApi
+from slackbot.sandbox.github.graphql_route import GraphqlRoute
 from slackbot.sandbox.github.happenings import Happening
 from slackbot.sandbox.github.pages import Pages
 from slackbot.sandbox.github.rest_app import AppRoutes
@@ -102,7 +102,7 @@ class GithubStandIn:
             ReviewRoutes(self.world, self.reviewing),
             CheckRoutes(self.world),
             ContentRoutes(self.world),
-            GraphqlApi(self.world, guard, self.reviewing),
+            GraphqlRoute(self.world, guard, self.reviewing),
             GitHttp(self.world),
             Pages(self.world, self.reviewing),
         ):
