@@ -26,7 +26,7 @@ test: $(VENV)/.installed-dev ## every test that needs no account
 	@$(MAKE) --no-print-directory -j 2 lint pytest
 
 pytest: $(VENV)/.installed-dev
-	$(RUN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(RUN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-faults: $(VENV)/.installed-dev ## hundreds of kills (KILLS=300 SEED=1)
 	$(RUN)/python -m tests.faults --kills $(or $(KILLS),300) --seed $(or $(SEED),1)

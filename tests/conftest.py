@@ -56,8 +56,10 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()
     for name in filter(_is_foreign, list(os.environ)):
         del os.environ[name]
-    # Else each of the hundreds of processes that tests start would compile DevFlow anew.
+    # Else each of the hundreds of processes that tests start would compile DevFlow anew, and read the certificates of
+    # hosts that none of them may speak to.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["SSL_CERT_FILE"] = os.devnull
     # Every client of a test has a session of its own, and each of those would read the services' models again.
     botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 

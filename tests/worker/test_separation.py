@@ -30,7 +30,8 @@ from slackbot.worker.publish import Publisher
 from tests.worker.conftest import BRANCH, session_info
 from tests.worker.git_server import TOKEN, GitServer, git
 
-UID = 54321
+UID = 20_000 + os.getpid() % 40_000
+"""Of this process alone: all that runs under it is ended, and tests run side by side."""
 needs_root = pytest.mark.skipif(
     os.geteuid() != 0 or sys.platform != "linux", reason="changing users needs root: the two users were NOT TESTED"
 )
