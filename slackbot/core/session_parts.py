@@ -36,6 +36,7 @@ class TurnState(StrEnum):
     CANCELLED = "cancelled"
 
     is_ended: bool
+    """Whether nothing more comes of the turn."""
 
     def __init__(self, value: str) -> None:
         self.is_ended = value in ("answered", "failed", "cancelled")

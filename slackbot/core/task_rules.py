@@ -159,7 +159,7 @@ def time_passed(session: Session, event: ev.TimePassed, now: int) -> Session:
         if timed is not session:
             return timed
         session = staying.warn(session, limits, now)
-        if session.working_turn is None and not session.waiting_turns:
+        if not session.is_busy:
             merged_at = ends_as_merged_at(session)
             if merged_at is not None and now >= merged_at:
                 return end_session(session, now, status=Status.STOPPED, by=EndedBy.MERGED, user_id=None, kind=None)
